@@ -1,0 +1,50 @@
+"""The views' files: one SQLCipher file per compartment, thrown away and made anew at will.
+
+Each file has a random key, kept wrapped under its compartment's key in ``views/<compartment>.key``; a view made anew gets a
+new file under a new key, so that nothing erased can be read from remnants of the old file.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from amparo.kernel import cbor
+from amparo.kernel.errors import AmparoError
+from amparo.vault.database import Database, ViewUnreadable
+from amparo.vault.disk import Disk
+from amparo.vault.seal import CompartmentKey, SealBroken
+
+
+class ViewFiles:
+    """The folder ``views`` of a workspace."""
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self.folder, self.disk = folder, disk
+
+    def open(self, key: CompartmentKey) -> Database:
+        """Open the compartment's view file, or make an empty one where there is none or it cannot be read."""
+        try:
+            place = self.folder / f"{key.name}.key"
+            generation, wrapped = cbor.decode(self.disk.read(place))
+            path = self._path(key.name, generation)
+            if path.exists():
+                return Database(path, key.wrapper.unwrap(wrapped, f"the view {key.name}"))
+        except (FileNotFoundError, SealBroken, ViewUnreadable, AmparoError, ValueError, TypeError) as error:
+            if isinstance(error, AmparoError) and error.exit_code not in (1, 5):
+                raise
+        return self.renew(key)
+
+    def renew(self, key: CompartmentKey) -> Database:
+        """Make a new, empty file under a new key and remove the old ones."""
+        self.disk.mkdir(self.folder)
+        generation, secret = os.urandom(4).hex(), os.urandom(32)
+        old = [path for path in self.folder.glob(f"{key.name}-*") if path.is_file()]
+        database = Database(self._path(key.name, generation), secret)
+        self.disk.atomic_write(self.folder / f"{key.name}.key", cbor.encode([generation, key.wrapper.wrap(secret)]))
+        for path in old:
+            with suppress(FileNotFoundError):
+                path.unlink()
+        return database
+
+    def _path(self, name: str, generation: str) -> Path:
+        return self.folder / f"{name}-{generation}.db"

@@ -1,0 +1,55 @@
+"""Handles: how people and programs name things. ``parse(format(x)) == x``; a handle, once given, is never given again.
+
+``P-0001`` is the first person registered by the workspace's first device, ``P-2-0001`` by its second: devices that are
+apart never give the same handle. A handle says nothing about who bears it.
+"""
+
+import re
+from typing import NamedTuple
+
+from amparo.kernel.errors import BadHandle
+
+KINDS: dict[str, str] = {
+    "person": "P", "group": "G", "place": "L", "event": "E", "act": "A", "involvement": "N", "source": "S",
+    "passage": "Q", "intervention": "V", "proceeding": "R", "measure": "M", "position": "X",
+    "claim": "C", "link": "K", "assessment": "J",
+}  # fmt: skip
+LETTERS: dict[str, str] = {letter: kind for kind, letter in KINDS.items()}
+_DEVICE_SHIFT = 40
+_FORM = re.compile(r"([A-Z])-(?:([1-9][0-9]{0,5})-)?([0-9]{1,12})", re.ASCII)
+
+
+class Handle(NamedTuple):
+    """kind (a key of KINDS), device (number of the device that gave it, 1 ..), number (1 ..)."""
+
+    kind: str
+    device: int
+    number: int
+
+    def __str__(self) -> str:
+        letter = KINDS[self.kind]
+        return f"{letter}-{self.number:04d}" if self.device == 1 else f"{letter}-{self.device}-{self.number:04d}"
+
+    @property
+    def packed(self) -> int:
+        """The handle's number as one 63-bit integer (device << 40 | number): a database key."""
+        return self.device << _DEVICE_SHIFT | self.number
+
+
+def parse(text: str) -> Handle:
+    """Read ``P-0001``, ``p-1`` or ``C-2-345``. Raises BadHandle."""
+    match = _FORM.fullmatch(text.strip().upper())
+    if match is None or match[1] not in LETTERS or int(match[3]) == 0 or int(match[3]) >= 1 << _DEVICE_SHIFT:
+        raise BadHandle(text=text[:40])
+    return Handle(LETTERS[match[1]], int(match[2] or 1), int(match[3]))
+
+
+def unpack(kind: str, packed: int) -> Handle:
+    """The inverse of ``Handle.packed``."""
+    return Handle(kind, packed >> _DEVICE_SHIFT, packed & (1 << _DEVICE_SHIFT) - 1)
+
+
+def is_handle(text: str) -> bool:
+    """Tell whether ``text`` is a handle in its canonical form (as ``str(handle)`` writes it)."""
+    match = _FORM.fullmatch(text)
+    return match is not None and match[1] in LETTERS and int(match[3]) > 0 and str(parse(text)) == text

@@ -1,0 +1,1 @@
+"""Signed append-only entries: append, verify, replay. Knows no word of the domain."""

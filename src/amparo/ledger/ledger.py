@@ -1,0 +1,285 @@
+"""The ledger of a workspace: all devices' logs, one of which this device may write. Nothing is overwritten but what is erased.
+
+One writer at a time (a file lock). A group of entries is committed whole or not at all. Replay gives every part that the
+held keys open, in the order of the hybrid logical clock; what is erased is skipped, what is altered is an error.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import filelock
+
+from amparo.kernel import cbor
+from amparo.kernel.errors import Busy, NotFound, Unverified
+from amparo.kernel.i18n import N_
+from amparo.ledger.checkpoint import Checkpoint, Head
+from amparo.ledger.entry import OPEN, Header
+from amparo.ledger.group import Group
+from amparo.ledger.log import NO_WRAP, SHREDDED, DeviceLog, Placed, Position
+from amparo.ledger.verify import Verified, read_certificate, read_genesis, verify
+from amparo.vault.disk import Disk
+from amparo.vault.keyring import Certificate
+from amparo.vault.seal import CompartmentKey, SigningKey, Wrapper, commit, digest, open_part
+
+TOMBSTONE: Final = "tombstone@1"
+
+
+class WorkspaceBusy(Busy):
+    template = N_("Another amparo process is writing to this workspace; wait until it has finished, then try again.")
+
+
+class BodyMissing(Unverified):
+    template = N_("Part {part} of entry {where} is missing and no tombstone says that it was erased; take it from a backup.")
+
+
+class BodyAltered(Unverified):
+    template = N_("Part {part} of entry {where} is not what was signed: its bytes were altered or exchanged.")
+
+
+class WrapAltered(Unverified):
+    template = N_("The key of part {part} of entry {where} is not the one its signed commitment names.")
+
+
+class NoSuchPart(NotFound):
+    template = N_("There is no part {part} in entry {seq} of device number {device}.")
+
+
+class Origin(NamedTuple):
+    """Where a part lies: number of the device, sequence number of the entry, index of the part."""
+
+    device: int
+    seq: int
+    part: int
+
+
+class Replayed(NamedTuple):
+    """One opened part: its place, the header it hangs from, its type (``claims@1``) and rows."""
+
+    origin: Origin
+    header: Header
+    type: str
+    rows: list[list[Any]]
+
+
+Keys = Mapping[tuple[bytes, int], CompartmentKey]
+"""(compartment id, epoch) -> key."""
+
+
+class Ledger:
+    """Reads all logs below ``folder``; ``writer`` appends to one of them."""
+
+    def __init__(self, folder: Path, workspace: bytes, disk: Disk) -> None:
+        self.folder, self.workspace, self.disk = folder, workspace, disk
+        names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
+        self.logs = {bytes.fromhex(name): DeviceLog(folder / name, bytes.fromhex(name), disk) for name in names if _is_id(name)}
+        self._firsts: dict[bytes, tuple[Placed, list[bytes]]] = {}
+
+    # -- what the logs begin with --------------------------------------------------------------------------------------
+
+    def first(self, device: bytes) -> tuple[Placed, list[bytes]]:
+        """A log's first entry and its open parts. Raises NotFound for an empty log."""
+        if device not in self._firsts:
+            log = self.logs[device]
+            placed = next(log.placed(), None)
+            if placed is None:
+                raise NoSuchPart(part=0, seq=0, device=device.hex()[:8])
+            with log.parts() as files:
+                self._firsts[device] = placed, [body for body, _ in files.of(placed)]
+        return self._firsts[device]
+
+    def certificate(self, device: bytes) -> Certificate:
+        """The certificate a device's log begins with (``verify`` checks it)."""
+        placed, parts = self.first(device)
+        return read_certificate(placed.entry, parts)
+
+    def numbers(self) -> dict[bytes, int]:
+        """Device id -> its number."""
+        return {device: self.certificate(device).number for device in self.logs}
+
+    @property
+    def demo(self) -> bool:
+        """True only if the signed genesis says that this workspace is a demonstration."""
+        placed, parts = self.first(next(iter(self.logs)))
+        return read_genesis(placed.entry, parts)[1]
+
+    def open_rows(self, kind: str) -> Iterator[list[Any]]:
+        """Rows of open parts (not sealed) of type ``kind``, from all logs: grants, certificates, tombstones."""
+        for replayed in self.replay({}):
+            if replayed.type == kind:
+                yield from replayed.rows
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def ends(self, since: Mapping[bytes, Position] | None = None) -> dict[bytes, Position]:
+        """The position behind each log's last whole group, searched from ``since``. Raises LogShort, LogDamaged."""
+        since = since or {}
+        return {device: log.end(since.get(device, Position())) for device, log in self.logs.items()}
+
+    def replay(
+        self, keys: Keys, since: Mapping[bytes, Position] | None = None, until: Mapping[bytes, Position] | None = None
+    ) -> Iterator[Replayed]:
+        """Open and yield every part after ``since`` (and up to ``until``, as ``ends`` gives it) that is open or that ``keys``
+        open, ordered by clock, device, seq.
+
+        Raises SealBroken, BodyMissing (a part that is neither there nor erased by a tombstone is the caller's to judge:
+        erased parts have a shredded key and are skipped here; ``check_bodies`` compares them with the tombstones).
+        """
+        since = since or {}
+        numbers = self.numbers()
+        streams = [
+            self._replay_log(log, numbers[d], keys, since.get(d, Position()), until[d].seq if until else None)
+            for d, log in self.logs.items()
+        ]
+        yield from heapq.merge(*streams, key=lambda r: (r.header.clock, r.origin.device, r.origin.seq))
+
+    def _replay_log(
+        self, log: DeviceLog, number: int, keys: Keys, since: Position, last: int | None
+    ) -> Iterator[Replayed]:
+        wrappers: dict[tuple[bytes, int], Wrapper] = {place: key.wrapper for place, key in keys.items()}
+        with log.parts() as files:
+            for placed in log.placed(since):
+                header = placed.entry.header
+                if last is not None and header.seq > last:
+                    return
+                wrapper = wrappers.get((header.compartment, header.epoch))
+                if wrapper is None and header.compartment != OPEN:
+                    continue
+                for index, (body, wrapped) in enumerate(files.of(placed)):
+                    if wrapped == SHREDDED:
+                        continue
+                    plain = _open(placed, index, body, wrapped, wrapper)
+                    kind, rows = cbor.decode(plain) if wrapper is None else cbor.decode_sealed(plain)
+                    yield Replayed(Origin(number, header.seq, index), header, kind, rows)
+
+    def locate(self, origin: Origin) -> tuple[DeviceLog, Placed]:
+        """Find an entry by its place. Raises NoSuchPart."""
+        for device, number in self.numbers().items():
+            if number == origin.device:
+                for placed in self.logs[device].placed():
+                    if placed.entry.header.seq == origin.seq and origin.part < max(1, len(placed.entry.header.parts)):
+                        return self.logs[device], placed
+        raise NoSuchPart(**origin._asdict())
+
+    # -- verification --------------------------------------------------------------------------------------------------
+
+    def verify(self, *, now: int, checkpoint: Checkpoint | None = None) -> Verified:
+        """Verify every log's entries (not the bodies). ``now`` in ms. Raises what is wrong."""
+        frames = {device: log.frames() for device, log in self.logs.items()}
+        firsts = {(device, 0): self.first(device)[1] for device in self.logs}
+        return verify(frames, firsts, workspace=self.workspace, now=now, checkpoint=checkpoint)
+
+    def check_bodies(self, keys: Keys) -> Iterator[tuple[Placed, int, bool]]:
+        """Compare every part with its signed hash, open it where a key is held, and yield (entry, index, erased).
+
+        Raises BodyMissing, BodyAltered, WrapAltered, SealBroken.
+        """
+        erased = {(row[0], row[1], row[2]) for row in self.open_rows(TOMBSTONE)}
+        for device, log in self.logs.items():
+            wrappers = {place: key.wrapper for place, key in keys.items()}
+            with log.parts() as files:
+                for placed in log.placed():
+                    header = placed.entry.header
+                    wrapper = wrappers.get((header.compartment, header.epoch))
+                    for index, (body, wrapped) in enumerate(files.of(placed)):
+                        gone = (device, header.seq, index) in erased
+                        if not gone:
+                            _check_body(placed, index, body, wrapped, wrapper)
+                        yield placed, index, gone
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writer(self, device: bytes, key: SigningKey, since: Position | None = None, *, wait: float = 5) -> Iterator["Writer"]:
+        """Lock the ledger and give its writer; waits up to ``wait`` seconds for another. Raises WorkspaceBusy, LogShort."""
+        lock = filelock.FileLock(self.folder / "lock", timeout=wait)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise WorkspaceBusy from None
+        try:
+            log = self.logs.setdefault(device, DeviceLog(self.folder / device.hex(), device, self.disk))
+            end = log.end(since or Position())
+            log.cut_unfinished(end)
+            yield Writer(self, log, key, end)
+        finally:
+            lock.release()
+
+
+class Writer:
+    """The right to append to one log, held while the ledger is locked."""
+
+    def __init__(self, ledger: Ledger, log: DeviceLog, key: SigningKey, end: Position) -> None:
+        self.ledger, self.log, self.key, self.end = ledger, log, key, end
+
+    @contextmanager
+    def group(self, *, now: int, flags: int = 0) -> Iterator[Group]:
+        """Collect entries and commit them together when the block ends; an exception leaves the log as it was."""
+        heads = [Head(d, p.seq, p.hash) for d, p in self.ledger.ends().items() if p.seq >= 0] if len(self.ledger.logs) > 1 else []
+        group = Group(self.log, self.end, self.key, self.ledger.workspace, heads, now=now, flags=flags)
+        try:
+            yield group
+        except BaseException:
+            group.abort()
+            raise
+        self.end = group.commit()
+
+    def erase(self, origins: Iterable[Origin], *, authority: str, now: int) -> int:
+        """Sign a tombstone for each part, then shred its key and bytes. Returns how many. Raises NoSuchPart.
+
+        ``authority`` is open text, readable without a key: who may order the erasure, never why or whom it tells of.
+        """
+        places = [(self.ledger.locate(origin), origin.part) for origin in origins]
+        rows = [[log.device, placed.entry.header.seq, part, authority] for (log, placed), part in places]
+        if rows:
+            with self.group(now=now) as group:
+                group.add_open(TOMBSTONE, rows)
+            for (log, placed), part in places:
+                log.shred(placed, part)
+        return len(rows)
+
+    def enforce(self, rows: Iterable[list[Any]]) -> None:
+        """Shred again what tombstones name: after a power cut between a tombstone and its shredding, or a restore."""
+        numbers = self.ledger.numbers()
+        for device, seq, part, *_ in rows:
+            if device not in numbers:
+                continue
+            log, placed = self.ledger.locate(Origin(numbers[device], seq, part))
+            with log.parts() as files:
+                wrapped = list(files.of(placed))[part][1]
+            if wrapped != SHREDDED:
+                log.shred(placed, part)
+
+
+def _open(placed: Placed, index: int, body: bytes, wrapped: bytes, wrapper: Wrapper | None) -> bytes:
+    """The plaintext of a part; an open part must match its signed hash, a sealed one proves itself by its AEAD."""
+    part, where = placed.entry.header.parts[index], placed.entry.where
+    if len(body) < part.size or not wrapped:
+        raise BodyMissing(part=index, where=where)
+    if wrapper is None:
+        if digest(body) != part.sha256:
+            raise BodyAltered(part=index, where=where)
+        return body
+    key = wrapper.unwrap(wrapped, f"key of part {index} of entry {where}")
+    return open_part(key, body, placed.entry.header.aad(index), f"part {index} of entry {where}")
+
+
+def _check_body(placed: Placed, index: int, body: bytes, wrapped: bytes, wrapper: Wrapper | None) -> None:
+    part, where = placed.entry.header.parts[index], placed.entry.where
+    if len(body) < part.size or wrapped in (b"", SHREDDED):
+        raise BodyMissing(part=index, where=where)
+    if digest(body) != part.sha256:
+        raise BodyAltered(part=index, where=where)
+    if placed.entry.header.compartment == OPEN:
+        if wrapped != NO_WRAP:
+            raise WrapAltered(part=index, where=where)
+    elif wrapper is not None:
+        if commit(wrapper.unwrap(wrapped, f"key of part {index} of entry {where}")) != part.commitment:
+            raise WrapAltered(part=index, where=where)
+        _open(placed, index, body, wrapped, wrapper)
+
+
+def _is_id(name: str) -> bool:
+    return len(name) == 32 and all(c in "0123456789abcdef" for c in name)

@@ -1,0 +1,1 @@
+"""Claims about persons, groups, places, events and acts; vocabularies; views; search."""
