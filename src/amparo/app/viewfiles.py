@@ -5,11 +5,10 @@ new file under a new key, so that nothing erased can be read from remnants of th
 """
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from amparo.kernel import cbor
-from amparo.kernel.errors import AmparoError
+from amparo.kernel.errors import NotCanonical
 from amparo.vault.database import Database, ViewUnreadable
 from amparo.vault.disk import Disk
 from amparo.vault.seal import CompartmentKey, SealBroken
@@ -22,16 +21,15 @@ class ViewFiles:
         self.folder, self.disk = folder, disk
 
     def open(self, key: CompartmentKey) -> Database:
-        """Open the compartment's view file, or make an empty one where there is none or it cannot be read."""
+        """Open the compartment's view file; make an empty one where there is none or it cannot be read (a view is
+        rebuilt from the ledger, so damage to it costs time and no data). Raises ViewDisk."""
         try:
-            place = self.folder / f"{key.name}.key"
-            generation, wrapped = cbor.decode(self.disk.read(place))
+            generation, wrapped = cbor.decode(self.disk.read(self._key_path(key.name)))
             path = self._path(key.name, generation)
             if path.exists():
                 return Database(path, key.wrapper.unwrap(wrapped, f"the view {key.name}"))
-        except (FileNotFoundError, SealBroken, ViewUnreadable, AmparoError, ValueError, TypeError) as error:
-            if isinstance(error, AmparoError) and error.exit_code not in (1, 5):
-                raise
+        except (FileNotFoundError, NotCanonical, SealBroken, ViewUnreadable, ValueError):
+            pass
         return self.renew(key)
 
     def renew(self, key: CompartmentKey) -> Database:
@@ -40,11 +38,13 @@ class ViewFiles:
         generation, secret = os.urandom(4).hex(), os.urandom(32)
         old = [path for path in self.folder.glob(f"{key.name}-*") if path.is_file()]
         database = Database(self._path(key.name, generation), secret)
-        self.disk.atomic_write(self.folder / f"{key.name}.key", cbor.encode([generation, key.wrapper.wrap(secret)]))
+        self.disk.atomic_write(self._key_path(key.name), cbor.encode([generation, key.wrapper.wrap(secret)]))
         for path in old:
-            with suppress(FileNotFoundError):
-                path.unlink()
+            path.unlink(missing_ok=True)
         return database
 
     def _path(self, name: str, generation: str) -> Path:
         return self.folder / f"{name}-{generation}.db"
+
+    def _key_path(self, name: str) -> Path:
+        return self.folder / f"{name}.key"

@@ -1,0 +1,365 @@
+"""The documenter's day: register a person, record a conversation, consents, corrections, erasures.
+
+Names pass through here only on their way into the compartment ``identities``; what is returned knows persons by handle.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from amparo.app.session import Change, Session, now_ms
+from amparo.kernel import dates, ids
+from amparo.kernel.errors import BadInput, NotFound
+from amparo.kernel.i18n import N_
+from amparo.ledger.ledger import Origin
+from amparo.protect.names import SealedNames
+from amparo.record import vocabulary
+from amparo.record.model import (
+    ACCESS,
+    AUDIENCES,
+    LINKS,
+    POLARITIES,
+    PURPOSES,
+    STANCES,
+    VOLUNTARINESS,
+    Claim,
+    Consent,
+    Entity,
+    File,
+    Identity,
+    Link,
+    Passage,
+)
+
+
+class PersonKnown(BadInput):
+    template = N_(
+        "A person with a like name is already registered ({handles}); look with `amparo show`, and register again with --anyway if "
+        "it is somebody else."
+    )
+
+
+class NoName(BadInput):
+    template = N_("A person needs at least one name; give --name, or --unnamed where no name is known.")
+
+
+class UnknownHandle(NotFound):
+    template = N_("There is no {handle} in this workspace.")
+
+
+class NotOneOf(BadInput):
+    template = N_("“{value}” is not a {what}; choose one of: {choices}.")
+
+
+class NamesInText(BadInput):
+    template = N_(
+        "The words of claim {number} contain the sealed name of {handles}; write the handle instead of the name, or keep the "
+        "words in the recording only."
+    )
+
+
+class NothingSaid(BadInput):
+    template = N_("The interview holds no claim; give at least one sentence that was said.")
+
+
+class BadInterview(BadInput):
+    template = N_("The interview's field “{field}” {why}.")
+
+
+class Superseded(BadInput):
+    template = N_("{handle} was already corrected by {by}; correct that one.")
+
+
+class NothingToErase(NotFound):
+    template = N_("Nothing is recorded under {handle} that could be erased.")
+
+
+INTERVIEW_FACTS: Final = ("interviewer", "rights explained", "interview language", "interpreter", "persons present", "breaks")
+
+
+@dataclass(slots=True)
+class Interview:
+    """A conversation as it is recorded. ``person`` a handle; ``claims`` each a mapping with ``text`` and optional fields of
+    Claim (about, property, value, valid, place, access, voluntariness, polarity, verbatim); ``place`` vague on purpose."""
+
+    person: str
+    claims: list[dict[str, Any]]
+    date: str = ""
+    interviewer: str = ""
+    rights_explained: str = ""
+    language: str = ""
+    interpreter: str = ""
+    persons_present: str = ""
+    breaks: str = ""
+    place: str = ""
+    recording: Path | None = None
+    words: str = ""
+    consent: dict[str, Any] = field(default_factory=dict)
+
+
+CORRECTABLE: Final = ("text", "value", "valid", "place", "subject", "polarity", "access", "voluntariness", "stance", "locator")
+
+
+def interview_from(person: str, form: dict[str, Any], recording: Path | None = None) -> Interview:
+    """Make an interview of a form's fields. Raises BadInterview naming a field that does not belong there."""
+    fields = {str(name).replace(" ", "_"): value for name, value in form.items() if name not in ("person", "recording")}
+    for name in fields:
+        if name not in Interview.__slots__:
+            raise BadInterview(field=name, why="is not a field of an interview")
+    claims = fields.pop("claims", None) or []
+    if not isinstance(claims, list):
+        raise BadInterview(field="claims", why="is not a list")
+    if not isinstance(fields.get("consent", {}), dict):
+        raise BadInterview(field="consent", why="is not a list of fields and values")
+    said = [claim if isinstance(claim, dict) else {"text": str(claim)} for claim in claims]
+    return Interview(person, said, recording=recording, **fields)
+
+
+def field_pair(text: str) -> tuple[str, str]:
+    """Split ``field=value`` of a correction. Raises NotOneOf."""
+    name, equals, value = text.partition("=")
+    if not equals or name not in CORRECTABLE:
+        raise NotOneOf(value=text, what="field=value of a claim", choices=", ".join(CORRECTABLE))
+    return name, value
+
+
+def similar_persons(session: Session, names: Iterable[str]) -> list[tuple[str, str]]:
+    """(handle, why) of registered persons with a like name. Needs ``identities``."""
+    found: dict[str, str] = {}
+    for name in names:
+        for handle, why in session.identities.find_similar(name):
+            found.setdefault(handle, why)
+    return sorted(found.items())
+
+
+def add_person(session: Session, identity: Identity, *, anyway: bool = False, unnamed: bool = False) -> str:
+    """Register a sealed person and return the handle. Raises NoName, PersonKnown, CompartmentLocked."""
+    if not identity.names and not unnamed:
+        raise NoName
+    alike = similar_persons(session, (name.text for name in identity.names))
+    if alike and not anyway:
+        raise PersonKnown(handles=", ".join(handle for handle, _ in alike))
+    with session.change() as change:
+        handle = change.allocate("person")
+        change.put("record", Entity.TYPE, [Entity(handle, "person").to_row()])
+        identity.person = handle
+        change.put("identities", Identity.TYPE, [identity.to_row()])
+    return handle
+
+
+def _require(session: Session, handle: str, kind: str = "") -> str:
+    parsed = ids.parse(handle)
+    known = session.record.claim(str(parsed)) if parsed.kind == "claim" else session.record.entity(str(parsed))
+    if known is None or (kind and parsed.kind != kind):
+        raise UnknownHandle(handle=handle)
+    return str(parsed)
+
+
+def _one_of(value: str, choices: Iterable[str], what: str) -> str:
+    if value not in choices:
+        raise NotOneOf(value=value, what=what, choices=", ".join(choices))
+    return value
+
+
+def record_interview(session: Session, interview: Interview) -> dict[str, Any]:
+    """Record a conversation: its source, conditions, recording, consent, and the claims as they were said.
+
+    Where ``identities`` is open, the words are searched for sealed names first. Raises NamesInText, NothingSaid, ...
+    """
+    person = _require(session, interview.person, "person")
+    if not interview.claims:
+        raise NothingSaid
+    day = dates.parse(interview.date).text if interview.date else ""
+    _refuse_names(session, interview)
+    prepared = [_said(session, number, raw, person) for number, raw in enumerate(interview.claims, 1)]
+    with session.change() as change:
+        source = change.allocate("source")
+        change.put("record", Entity.TYPE, [Entity(source, "source", type="interview", basis="consent", date=day).to_row()])
+        passage = _testimony(session, change, interview, source)
+        conditions = [
+            _condition(change, source, name, str(getattr(interview, name.replace(" ", "_").replace("interview_", ""))))
+            for name in INTERVIEW_FACTS
+            if getattr(interview, name.replace(" ", "_").replace("interview_", ""))
+        ]
+        if interview.place:
+            conditions.append(_condition(change, source, "place of interview", interview.place))
+        if conditions:
+            change.put("record", Claim.TYPE, [claim.to_row() for claim in conditions])
+        claims = [
+            replace(claim, handle=change.allocate("claim"), source=source, passage=passage, recorded=now_ms())
+            for claim in prepared
+        ]
+        change.put("record", Claim.TYPE, [claim.to_row() for claim in claims])
+        if interview.consent:
+            change.put("record", Consent.TYPE, [_consent(person, source, interview.consent).to_row()])
+    return {"source": source, "passage": passage, "claims": [claim.handle for claim in claims]}
+
+
+def _refuse_names(session: Session, interview: Interview) -> None:
+    if "identities" not in session.keys:
+        return
+    sealed = SealedNames(session.identities.all())
+    for number, raw in enumerate(interview.claims, 1):
+        found = sealed.find(str(raw.get("text", "")))
+        if found:
+            raise NamesInText(number=number, handles=", ".join(sorted({finding.person for finding in found})))
+
+
+def _said(session: Session, number: int, raw: dict[str, Any], person: str) -> Claim:
+    """One claim as it was said, checked; handle, source and passage come later."""
+    known = {"text", "about", "property", "value", "valid", "place", "access", "voluntariness", "polarity", "verbatim", "language"}
+    for name in raw:
+        if name not in known:
+            raise BadInterview(field=f"claims, {number}, {name}", why="is not a field of a claim")
+    if not str(raw.get("text", "")).strip():
+        raise BadInterview(field=f"claims, {number}, text", why="is empty")
+    subject = _require(session, str(raw.get("about") or person))
+    name = str(raw.get("property") or "statement")
+    if vocabulary.load().property(name) is None:
+        raise BadInterview(field=f"claims, {number}, property", why=f"has no term “{name}” in the vocabulary")
+    return Claim(
+        "", subject, name, str(raw.get("value", "")), str(raw["text"]).strip(),
+        polarity=_one_of(str(raw.get("polarity") or "affirmed"), POLARITIES, "polarity"),
+        valid=dates.parse(str(raw["valid"])).text if raw.get("valid") else "",
+        place=_require(session, str(raw["place"]), "place") if raw.get("place") else "",
+        speaker=person,
+        access=_one_of(str(raw.get("access") or "direct"), ACCESS, "way of knowing"),
+        voluntariness=_one_of(str(raw.get("voluntariness") or "free"), VOLUNTARINESS, "voluntariness"),
+        stance="allegation", verbatim=bool(raw.get("verbatim", True)), language=str(raw.get("language") or ""), person=person,
+    )  # fmt: skip
+
+
+def _condition(change: Change, source: str, name: str, value: str) -> Claim:
+    return Claim(
+        change.allocate("claim"), source, name, value, source=source, access="direct", voluntariness="free", stance="report",
+        recorded=now_ms(),
+    )  # fmt: skip
+
+
+def _testimony(session: Session, change: Change, interview: Interview, source: str) -> str:
+    """Seal the recording and the words; return the passage's handle, or "" if there are no words."""
+    if interview.recording is not None:
+        sealed = session.blobs().seal_file(interview.recording)
+        custody = [[now_ms(), session.ring.device.hex()[:8], "sealed from a file"]]
+        file = File(source, sealed.sha256, sealed.size, sealed.blob, sealed.key, interview.recording.name, "", custody)
+        change.put("testimony", File.TYPE, [file.to_row()])
+    words = interview.words.strip() or "\n".join(str(claim["text"]).strip() for claim in interview.claims)
+    passage = change.allocate("passage")
+    change.put("record", Entity.TYPE, [Entity(passage, "passage", parent=source, locator="interview").to_row()])
+    change.put("testimony", Passage.TYPE, [Passage(passage, source, "interview", words, interview.language).to_row()])
+    return passage
+
+
+def _consent(person: str, source: str, raw: dict[str, Any]) -> Consent:
+    def listed(name: str) -> list[str]:
+        value = raw.get(name) or []
+        return [item.strip() for item in value.split(";") if item.strip()] if isinstance(value, str) else [str(v) for v in value]
+
+    return Consent(
+        person, source,
+        [_one_of(value, PURPOSES, "purpose") for value in listed("purposes")],
+        [_one_of(value, AUDIENCES, "audience") for value in listed("audiences")],
+        dates.parse(str(raw["until"])).text if raw.get("until") else "",
+        bool(raw.get("withdrawn", False)),
+        [_one_of(value, AUDIENCES, "audience") for value in listed("names")],
+        str(raw.get("how") or ""), now_ms(),
+    )  # fmt: skip
+
+
+def give_consent(session: Session, person: str, source: str, raw: dict[str, Any]) -> None:
+    """Record what a person allows for one source ("" for all), or, with ``withdrawn``, that it is taken back."""
+    person = _require(session, person, "person")
+    source = _require(session, source, "source") if source else ""
+    consent = _consent(person, source, raw)
+    if not consent.withdrawn and not (consent.purposes and consent.audiences):
+        raise NotOneOf(value="", what="consent without purpose and audience", choices="--purpose and --audience, or --withdraw")
+    with session.change() as change:
+        change.put("record", Consent.TYPE, [consent.to_row()])
+
+
+def correct(session: Session, handle: str, fields: dict[str, str], reason: str) -> str:
+    """Make a new claim that supersedes ``handle``, with the reason; the old one stays. Returns the new handle."""
+    handle = _require(session, handle, "claim")
+    old = session.record.claim(handle)
+    assert old is not None
+    if not reason.strip():
+        raise BadInterview(field="reason", why="is empty; say why the claim is corrected")
+    if old.status == "superseded":
+        newer = [c.claim.handle for c in session.record.claims(subject=old.claim.subject) if c.claim.supersedes == handle]
+        raise Superseded(handle=handle, by=", ".join(newer))
+    _check_corrections(session, fields)
+    with session.change() as change:
+        new = replace(
+            old.claim, **fields, handle=change.allocate("claim"), supersedes=handle, reason=reason.strip(), key="", recorded=now_ms()
+        )  # type: ignore[arg-type]
+        change.put("record", Claim.TYPE, [new.to_row()])
+    return new.handle
+
+
+def _check_corrections(session: Session, fields: dict[str, str]) -> None:
+    if "valid" in fields and fields["valid"]:
+        fields["valid"] = dates.parse(fields["valid"]).text
+    for name, kind in (("place", "place"), ("subject", "")):
+        if fields.get(name):
+            fields[name] = _require(session, fields[name], kind)
+    for name, choices in (("polarity", POLARITIES), ("access", ACCESS), ("voluntariness", VOLUNTARINESS), ("stance", STANCES)):
+        if name in fields:
+            _one_of(fields[name], choices, name)
+
+
+def link(session: Session, kind: str, of: str, to: str, reason: str) -> str:
+    """Relate two claims: supports, contradicts, explains, retracts, same origin, undercuts."""
+    _one_of(kind, LINKS, "link")
+    of, to = _require(session, of, "claim"), _require(session, to, "claim")
+    with session.change() as change:
+        handle = change.allocate("link")
+        change.put("record", Link.TYPE, [Link(handle, kind, of, to, reason).to_row()])
+    return handle
+
+
+def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
+    """Erase a person or a source everywhere: sealed identity, words, files, claims. Returns what was erased, by kind.
+
+    The entries and their signatures stay. Views are made anew under new keys, so that no index keeps a word. Needs
+    ``identities`` for a person. Raises NothingToErase, UnknownHandle, CompartmentLocked.
+    """
+    parsed = ids.parse(handle)
+    handle = str(parsed)
+    if parsed.kind not in ("person", "source"):
+        raise NotOneOf(value=handle, what="person or source", choices="P-..., S-...")
+    if session.record.entity(handle) is None:
+        raise UnknownHandle(handle=handle)
+    files: list[File] = []
+    if parsed.kind == "person":
+        origins = [*session.record.origins_of_person(handle), *session.identities.origins_of_person(handle)]
+        sources = _own_sources(session, handle)
+    else:
+        origins, sources = [], [handle]
+    for source in sources:
+        origins += session.record.origins_of_source(source)
+        origins += session.testimony.origins_of_source(source)
+        files += session.testimony.files(source)
+    places = sorted({Origin(*origin) for origin in origins})
+    if not places:
+        raise NothingToErase(handle=handle)
+    ring = session.ring
+    assert ring.signing is not None
+    with session.ledger.writer(ring.device, ring.signing) as writer:
+        count = writer.erase(places, authority=authority, now=now_ms())
+    for file in files:
+        session.blobs().erase(file.blob)
+    session.close()
+    session.rebuild()
+    return {"parts": count, "files": len(files), "sources": len(sources)}
+
+
+def _own_sources(session: Session, person: str) -> list[str]:
+    """Sources that tell of this person alone and rest on the person's consent: interviews, not published reports."""
+    own = []
+    for source in session.record.sources_of_person(person):
+        entity = session.record.entity(source)
+        others = {stored.claim.person for stored in session.record.claims(source=source)} - {person, ""}
+        if entity is not None and entity.basis == "consent" and not others:
+            own.append(source)
+    return own

@@ -1,0 +1,255 @@
+"""An open workspace: its ledger, the compartment keys that were asked for, and the views over them.
+
+Only the compartments a task names are opened: a session without ``identities`` holds no sealed name in memory. Every write
+is one ``Change``, committed to the ledger first; views then catch up by replay, so no view ever holds what the ledger does
+not.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from amparo.app.viewfiles import ViewFiles
+from amparo.kernel import cbor, ids
+from amparo.kernel.errors import BadInput, Locked, NotFound
+from amparo.kernel.i18n import N_
+from amparo.ledger.entry import ACCESS, Clock
+from amparo.ledger.group import Group
+from amparo.ledger.ledger import TOMBSTONE, Ledger, Origin
+from amparo.ledger.log import Position
+from amparo.record.identity import IdentityView
+from amparo.record.testimony import TestimonyView
+from amparo.record.view import RecordView
+from amparo.vault.blobs import BlobStore
+from amparo.vault.disk import Disk
+from amparo.vault.keyring import COMPARTMENTS, EVERYDAY, Ring, open_grant
+from amparo.vault.seal import CompartmentKey
+
+FORMAT: Final = 1
+
+
+class NotAWorkspace(NotFound):
+    template = N_("There is no Amparo workspace in {folder}; make one with `amparo init {folder}`.")
+
+
+class NewerFormat(BadInput):
+    template = N_("The workspace in {folder} was made by a newer Amparo (format {format}); update this program to open it.")
+
+
+class CompartmentLocked(Locked):
+    template = N_("The compartment “{name}” is locked; unlock it with `amparo unlock{option}` and try again.")
+
+
+class View(Protocol):
+    """What a session asks of each compartment's view."""
+
+    def apply(self, origin: Any, kind: str, rows: list[list[Any]]) -> None: ...
+    def erase(self, origin: Any) -> None: ...
+
+
+def now_ms() -> int:
+    """This device's clock: ms since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def read_marker(folder: Path) -> bytes:
+    """The workspace id in ``folder``. Raises NotAWorkspace, NewerFormat."""
+    try:
+        marker = json.loads((folder / "amparo.json").read_text("utf-8"))
+        workspace, version = bytes.fromhex(marker["workspace"]), int(marker["format"])
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        raise NotAWorkspace(folder=str(folder)) from None
+    if version > FORMAT:
+        raise NewerFormat(folder=str(folder), format=version)
+    return workspace
+
+
+class Session:
+    """Made by ``app.opening``; ``with`` closes its databases."""
+
+    def __init__(self, folder: Path, rings: Iterable[Ring], *, disk: Disk | None = None) -> None:
+        """Open the compartments that ``rings`` were granted. Raises NotAWorkspace and what the ledger raises."""
+        self.folder, self.disk = folder, disk or Disk()
+        self.workspace = read_marker(folder)
+        self.ledger = Ledger(folder / "ledger", self.workspace, self.disk)
+        self.rings = {ring.name: ring for ring in rings}
+        self.keys: dict[str, CompartmentKey] = {}
+        for row in self.ledger.open_rows("grant@1"):
+            for ring in self.rings.values():
+                key = open_grant(row, ring)
+                if key is not None and (key.name not in self.keys or self.keys[key.name].epoch < key.epoch):
+                    self.keys[key.name] = key
+        self.files = ViewFiles(folder / "views", self.disk)
+        self._views: dict[str, Any] = {}
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the views."""
+        for view in self._views.values():
+            view.db.close()
+        self._views = {}
+
+    @property
+    def demo(self) -> bool:
+        """True if the workspace's first signed entry says that it is a demonstration."""
+        return self.ledger.demo
+
+    @property
+    def ring(self) -> Ring:
+        """This device's everyday ring, which signs."""
+        if EVERYDAY not in self.rings:
+            raise CompartmentLocked(name="record", option="")
+        return self.rings[EVERYDAY]
+
+    @property
+    def number(self) -> int:
+        """This device's number."""
+        return self.ledger.numbers()[self.ring.device]
+
+    def key(self, name: str) -> CompartmentKey:
+        """A compartment's key. Raises CompartmentLocked."""
+        if name not in self.keys:
+            raise CompartmentLocked(name=name, option=" --identities" if COMPARTMENTS.get(name) != EVERYDAY else "")
+        return self.keys[name]
+
+    def blobs(self, name: str = "testimony") -> BlobStore:
+        """The store of sealed files of a compartment."""
+        return BlobStore(self.folder / "blobs", self.key(name).blob_id_key)
+
+    # -- views ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def record(self) -> RecordView:
+        """The view of the compartment ``record``."""
+        return self._view("record", RecordView)  # type: ignore[no-any-return]
+
+    @property
+    def testimony(self) -> TestimonyView:
+        """The view of the compartment ``testimony``."""
+        return self._view("testimony", TestimonyView)  # type: ignore[no-any-return]
+
+    @property
+    def identities(self) -> IdentityView:
+        """The view of the compartment ``identities``: the only place with names. Raises CompartmentLocked."""
+        return self._view("identities", IdentityView)  # type: ignore[no-any-return]
+
+    def _view(self, name: str, make: Callable[[Any], Any]) -> Any:
+        if name not in self._views:
+            key = self.key(name)
+            view = make(self.files.open(key))
+            self._views[name] = view
+            self._catch_up(name, key, make)
+        return self._views[name]
+
+    def _catch_up(self, name: str, key: CompartmentKey, make: Callable[[Any], Any]) -> None:
+        """Bring a view up to the ledger's ends; from nothing where entries arrived that are older than what it holds."""
+        view = self._views[name]
+        since = {device: Position.unpack(cbor.decode(packed)) for device, packed in view.positions().items()}
+        ends = self.ledger.ends(since)
+        if since == ends:
+            return
+        latest = max((position.clock for position in since.values()), default=Clock(0, 0))
+        late = any(
+            next(self.ledger.logs[device].placed(since.get(device, Position()))).entry.header.clock < latest
+            for device, end in ends.items()
+            if end != since.get(device, Position())
+        )
+        if since and late:
+            view.db.close()
+            view = self._views[name] = make(self.files.renew(key))
+            since = {}
+        self._replay_into(view, key, since, ends)
+
+    def _replay_into(self, view: Any, key: CompartmentKey, since: dict[bytes, Position], ends: dict[bytes, Position]) -> None:
+        numbers = self.ledger.numbers()
+        with view.bulk():
+            for replayed in self.ledger.replay({(key.compartment, key.epoch): key}, since, ends):
+                if replayed.type == TOMBSTONE:
+                    for device, seq, part, *_ in replayed.rows:
+                        view.erase(Origin(numbers.get(device, 0), seq, part))
+                elif replayed.header.compartment == key.compartment:
+                    view.apply(replayed.origin, replayed.type, replayed.rows)
+            view.set_positions({device: cbor.encode(end.pack()) for device, end in ends.items()})
+
+    def refresh(self) -> None:
+        """Let every opened view catch up with the ledger."""
+        makers: dict[str, Callable[[Any], Any]] = {
+            "record": RecordView, "testimony": TestimonyView, "identities": IdentityView,
+        }  # fmt: skip
+        for name in list(self._views):
+            self._catch_up(name, self.key(name), makers[name])
+
+    def rebuild(self, names: Iterable[str] = COMPARTMENTS) -> None:
+        """Throw views away and make them anew from the ledger, each under a new key; of the compartments that are open."""
+        for name in names:
+            if name in self._views:
+                self._views.pop(name).db.close()
+            if name in self.keys:
+                self.files.renew(self.keys[name]).close()
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def change(self, *, access: bool = False) -> Iterator["Change"]:
+        """Collect what one act adds and commit it as one group; an exception leaves everything as it was."""
+        record = self.record
+        ring = self.ring
+        assert ring.signing is not None
+        since = record.positions().get(ring.device)
+        known = Position.unpack(cbor.decode(since)) if since else None
+        with self.ledger.writer(ring.device, ring.signing, known) as writer:
+            self.refresh()
+            change = Change(self)
+            with writer.group(now=now_ms(), flags=ACCESS if access else 0) as group:
+                change.begin(group)
+                yield change
+                change.finish()
+        self.refresh()
+
+    def note_access(self, what: str, about: str, purpose: str) -> None:
+        """Write an entry about an access or an export; it does not count towards the head a dossier is dated by."""
+        with self.change(access=True) as change:
+            change.put("record", "access@1", [[self.ring.device.hex()[:8], what, about, purpose, now_ms()]])
+
+
+class Change:
+    """What one act adds: parts, and the handles it gives. Serves the importer as its registry."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._given: dict[str, int] = {}
+        self._number = session.number
+        self._group: Group | None = None
+
+    def begin(self, group: Group) -> None:
+        self._group = group
+
+    def allocate(self, kind: str) -> str:
+        """Give the next handle of ``kind``; once the change is committed it is never given again."""
+        if kind not in self._given:
+            self._given[kind] = self.session.record.next_number(kind, self._number)
+        number = self._given[kind]
+        self._given[kind] = number + 1
+        return str(ids.Handle(kind, self._number, number))
+
+    def find(self, dataset: str, key: str, table: str) -> tuple[str, bytes] | None:
+        """(handle, digest) of the current row under an import key, or None."""
+        return self.session.record.find(dataset, key, table)
+
+    def put(self, compartment: str, kind: str, rows: list[list[Any]]) -> None:
+        """Add one part. Raises CompartmentLocked."""
+        assert self._group is not None
+        self._group.add(self.session.key(compartment), kind, rows)
+
+    def finish(self) -> None:
+        """Record the numbers given, in a part that no erasure touches."""
+        if self._given:
+            self.put("record", "counters@1", [[kind, number] for kind, number in sorted(self._given.items())])

@@ -1,0 +1,179 @@
+"""What every verb shares: the workspace, ``--json``, passphrases, progress, and errors as one sentence with an exit code.
+
+A traceback never reaches the screen: its frames could hold words of testimony. Unexpected failures show only where they
+happened.
+"""
+
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from amparo.app import opening
+from amparo.app.session import NotAWorkspace, Session
+from amparo.kernel.errors import AmparoError, BadInput
+from amparo.kernel.i18n import N_, _
+from amparo.vault.slots import Passphrase
+
+DEMO_LINE: Final = N_("DEMONSTRATION WORKSPACE — example data from public reports; every identity in it is made up")
+
+
+class NoPassphrase(BadInput):
+    template = N_("A passphrase is needed and there is no terminal to ask on; give it with --passphrase-fd.")
+    exit_code = 3
+
+
+class PassphrasesDiffer(BadInput):
+    template = N_("The two passphrases differ; nothing was changed.")
+
+
+def main() -> None:
+    """Run the command line; the process ends with the documented exit code."""
+    from amparo.cli.main import amparo
+    from amparo.vault import memory
+
+    memory.harden()
+    as_json = "--json" in sys.argv
+    try:
+        amparo.main(standalone_mode=False, prog_name="amparo")
+    except AmparoError as error:
+        _fail(error.as_json(), str(error), error.exit_code, as_json=as_json)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail({"error": "Stopped"}, _("Stopped; nothing half-done was kept."), 130, as_json=as_json)
+    except click.ClickException as error:
+        if isinstance(error, click.UsageError) and not as_json:
+            error.show()
+            sys.exit(2)
+        _fail({"error": "Usage"}, error.format_message(), 2, as_json=as_json)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001  the last door: no traceback with values may pass
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
+        text = _("Amparo failed in a way it did not expect ({place}); please report this line. Your data is as it was.")
+        _fail({"error": "Unexpected", "place": place}, text.format(place=place), 1, as_json=as_json)
+
+
+def _fail(data: dict[str, object], sentence: str, code: int, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"sentence": sentence, **data}, ensure_ascii=False, default=str))
+    else:
+        click.echo(f"amparo: {sentence}", err=True)
+    sys.exit(code)
+
+
+def verb(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --workspace and --json to a command; print what it returns: (data, text) or data alone."""
+
+    @click.option(
+        "--workspace", "-w", "folder", type=click.Path(path_type=Path), envvar="AMPARO_WORKSPACE", default=None,
+        help=_("Folder of the workspace (default: this folder or one above it)."),
+    )  # fmt: skip
+    @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object instead of text."))
+    @functools.wraps(function)
+    def wrapped(*args: Any, folder: Path | None, as_json: bool, **kwargs: Any) -> None:
+        data, text = function(*args, folder=folder, **kwargs)
+        demo = bool(data.pop("demo", False))
+        if as_json:
+            click.echo(json.dumps({**({"demo": True} if demo else {}), **data}, ensure_ascii=False, indent=1, default=str))
+        else:
+            if demo:
+                click.secho(f"[{_(DEMO_LINE)}]", err=True, dim=True)
+            click.echo(text)
+
+    return wrapped
+
+
+def passphrase_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --passphrase-fd: passphrases, one a line, from an inherited file descriptor; never from the command line."""
+    return click.option(
+        "--passphrase-fd", type=int, default=None, metavar="N",
+        help=_("Read passphrases (one a line: everyday, identities) from file descriptor N instead of asking."),
+    )(function)  # fmt: skip
+
+
+class Passphrases:
+    """Where passphrases come from: a file descriptor, or the terminal."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._lines: Iterator[str] | None = None
+        if descriptor is not None:
+            with os.fdopen(os.dup(descriptor), encoding="utf-8") as stream:
+                self._lines = iter(stream.read().splitlines())
+
+    def ask(self, prompt: str, *, confirm: bool = False) -> Passphrase:
+        """One passphrase. Raises NoPassphrase."""
+        if self._lines is not None:
+            line = next(self._lines, None)
+            if line is None:
+                raise NoPassphrase
+            return Passphrase(line)
+        if not sys.stdin.isatty():
+            raise NoPassphrase
+        first = click.prompt(prompt, hide_input=True, err=True)
+        if confirm and click.prompt(_("The same again"), hide_input=True, err=True) != first:
+            raise PassphrasesDiffer
+        return Passphrase(first)
+
+
+def find_workspace(folder: Path | None) -> Path:
+    """The folder given, or this one or the nearest above it that is a workspace. Raises NotAWorkspace."""
+    if folder is not None:
+        return folder
+    here = Path.cwd()
+    for candidate in (here, *here.parents):
+        if (candidate / "amparo.json").exists():
+            return candidate
+    raise NotAWorkspace(folder=str(here))
+
+
+def unlock_if_needed(folder: Path, *, identities: bool, passphrases: Passphrases | None = None) -> None:
+    """Make sure the agent holds the rings a task needs: by a demonstration's key file, or by asking."""
+    for name, wanted in (("everyday", True), ("identities", identities)):
+        if not wanted or opening.holds(folder, name):
+            continue
+        if passphrases is None and opening.has_demo_key(folder):
+            everyday, second = opening.demo_passphrases(folder)
+            passphrase = second if name == "identities" else everyday
+        else:
+            label = _("Passphrase") if name == "everyday" else _("Passphrase of the identities")
+            passphrase = (passphrases or Passphrases(None)).ask(label)
+        opening.unlock(folder, opening.read_ring(folder, name, passphrase))
+
+
+@contextmanager
+def opened(folder: Path | None, *, identities: bool = False, descriptor: int | None = None) -> Iterator[Session]:
+    """A session on the workspace, unlocked first if need be."""
+    place = find_workspace(folder)
+    unlock_if_needed(place, identities=identities, passphrases=Passphrases(descriptor) if descriptor is not None else None)
+    with opening.open_session(place, identities=identities) as session:
+        yield session
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[..., None]]:
+    """A progress bar on the terminal's error stream; nothing where there is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda *_args: None
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn(),
+                  console=console, transient=True) as bar:  # fmt: skip
+        task = bar.add_task(label, total=None)
+
+        def update(done: int, total: int, what: str = "") -> None:
+            bar.update(task, completed=done, total=total, description=what or label)
+
+        yield update
