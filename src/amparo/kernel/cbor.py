@@ -30,14 +30,33 @@ def encode_rows(rows: list[list[Any]]) -> bytes:
 def decode(data: bytes) -> Any:
     """Decode canonical CBOR. Raises NotCanonical for anything ``encode`` would have written otherwise
     (duplicate keys, longer integers, indefinite lengths, trailing bytes, tags, floats)."""
+    value = _loads(data)
     try:
-        value = cbor2.loads(data)
         again = encode(value)
-    except (cbor2.CBORError, TypeError, ValueError, RecursionError, EOFError, UnicodeError, OverflowError, MemoryError):
-        raise NotCanonical(why="undecodable") from None
+    except (TypeError, RecursionError):
+        raise NotCanonical(why="a type that has no place here") from None
     if again != data:
         raise NotCanonical(why="another encoding of the same value")
     return value
+
+
+def decode_form(data: bytes) -> Any:
+    """``decode`` for arrays without maps whose every type the caller checks: headers, on the path of each verification."""
+    value = _loads(data)
+    try:
+        again = cbor2.dumps(value)
+    except (cbor2.CBORError, TypeError, ValueError, RecursionError):
+        raise NotCanonical(why="a type that has no place here") from None
+    if again != data:
+        raise NotCanonical(why="another encoding of the same value")
+    return value
+
+
+def _loads(data: bytes) -> Any:
+    try:
+        return cbor2.loads(data)
+    except (cbor2.CBORError, TypeError, ValueError, RecursionError, EOFError, UnicodeError, OverflowError, MemoryError):
+        raise NotCanonical(why="undecodable") from None
 
 
 def _check(value: object, depth: int) -> None:

@@ -119,7 +119,7 @@ def sign(header: Header, key: SigningKey) -> Entry:
 def decode(raw: bytes) -> Entry:
     """Read an entry without checking its signature. Raises NotCanonical, BadEntry, BadSignature (not a COSE_Sign1)."""
     payload, signature = cose_parts(raw)
-    return Entry(_header(cbor.decode(payload)), raw, digest(raw), payload, signature)
+    return Entry(_header(cbor.decode_form(payload)), raw, digest(raw), payload, signature)
 
 
 _FORM: Final = (int, bytes, bytes, bytes, int, int, list, list, int, bytes, int, list)

@@ -52,6 +52,11 @@ class Group:
         """Add a part that anyone may read (certificates, grants, tombstones): nothing of the domain, ever."""
         self._add((OPEN, 0), None, kind, rows)
 
+    def flush(self) -> None:
+        """End the entries being filled: what is added next goes into entries of its own."""
+        for place in list(self._pending):
+            self._close_entry(place)
+
     def _add(self, place: tuple[bytes, int], key: CompartmentKey | None, kind: str, rows: list[list[Any]]) -> None:
         plain = cbor.encode([kind, rows]) if key is None else cbor.encode_rows([kind, rows])  # type: ignore[list-item]
         if len(plain) + 16 > MAX_PART:
@@ -112,8 +117,7 @@ class Group:
 
     def commit(self) -> Position:
         """Make the group durable and return the position behind it. Once this returns, a power cut loses nothing of it."""
-        for place in list(self._pending):
-            self._close_entry(place)
+        self.flush()
         self._sign_held(more=False)
         if not self._frames:
             return self._start

@@ -147,7 +147,7 @@ def cose_parts(data: bytes) -> tuple[bytes, bytes]:
     """Split a tagged COSE_Sign1 of ours into (payload, signature), unchecked. Raises NotCanonical, BadSignature."""
     if data[:1] != _COSE_SIGN1:
         raise BadSignature(what="an entry that is not a COSE_Sign1")
-    body = cbor.decode(data[1:])
+    body = cbor.decode_form(data[1:])
     if not (isinstance(body, list) and len(body) == 4 and body[0] == _PROTECTED and body[1] == {}):
         raise BadSignature(what="an entry in a form Amparo does not write")
     if not (isinstance(body[2], bytes) and isinstance(body[3], bytes)):
