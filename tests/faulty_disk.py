@@ -58,6 +58,7 @@ class FaultyDisk(Disk):
         if self._tick("write", path):
             if self._torn and self._loss is Loss.NOTHING:
                 super().write_at(path, offset, data[: int(len(data) * self._torn)])
+                self._live[path] = number
             self._cut()
         super().write_at(path, offset, data)
         self._live[path] = number
@@ -103,11 +104,10 @@ class FaultyDisk(Disk):
             super().mkdir(folder)
 
     def writer(self, path: Path) -> Writer:
-        self._number(path)
+        number = self._number(path)
         self._maybe_cut("create", path)
         writer = _FaultyWriter(path, self)
-        self._number(path)
-        self._live[path] = self._live.get(path, len(self._content))
+        self._live[path] = number
         return writer
 
     # -- the model ----------------------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ CSV as in RFC 4180, with the delimiter (comma, semicolon, tab) taken from the he
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import BinaryIO, Protocol, TextIO
 
@@ -51,12 +51,13 @@ class WrongEncoding(BadInput):
 
 
 class NulBytes(BadInput):
-    template = N_("“{file}”, row {row}: the text holds NUL bytes, so it is damaged or no text file; save it as CSV in UTF-8 anew.")
+    template = N_("“{file}”, row {row}: the text holds NUL bytes, so it is damaged or no text; save it as CSV in UTF-8 anew.")
 
 
 class RowTooLong(BadInput):
     template = N_(
-        "“{file}”, row {row}: a cell or row is longer than {limit} characters; mostly a quotation mark was opened and never closed."
+        "“{file}”, row {row}: a cell or row is longer than {limit} characters; mostly a quotation mark was opened "
+        "and never closed."
     )
 
 
@@ -82,7 +83,8 @@ class DuplicateHeader(BadInput):
 
 class TooManyCells(BadInput):
     template = N_(
-        "The row has {cells} cells but the header names {columns}; a text with the separator in it needs quotation marks around it."
+        "The row has {cells} cells but the header names {columns}; a text with the separator in it needs quotation marks "
+        "around it."
     )
 
 
@@ -93,7 +95,8 @@ class SheetOnlyForXlsx(BadInput):
 @dataclass(slots=True)
 class TableRow:
     """One row. ``number`` is the row number a spreadsheet program shows (YAML: the line on which the item begins);
-    ``cells`` column name to text; ``problem`` what is wrong with this row alone (its cells are then not to be used)."""
+    ``cells`` column name to text; ``problem`` what is wrong with this row alone (its cells are then not to be used).
+    """
 
     file: str
     sheet: str
@@ -157,7 +160,7 @@ def guess_encoding(sample: bytes) -> str:
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or sample.count(0) > len(sample) // 8:
         return "utf-16"
     high = [byte for byte in sample if byte >= 0x80]
-    pairs = sum(1 for one, two in zip(sample, sample[1:], strict=False) if one >= 0x80 and two >= 0x80)
+    pairs = sum(1 for one, two in pairwise(sample) if one >= 0x80 and two >= 0x80)
     if pairs * 3 < len(high):  # lone accented letters between plain ones: a Western European text
         return "windows-1252"
     # small letters are the many: E0-FF in windows-1251, C0-DF in KOI8, A0-AF and E0-EF in code page 866
@@ -253,7 +256,7 @@ class CsvTable:
             if any(cells):
                 yield row
 
-    def _records(self) -> Iterator[tuple[int, list[str]]]:
+    def _records(self) -> Generator[tuple[int, list[str]], None, None]:
         """(row number, cells), the header included."""
         binary, text = open_text(self.path, self.encoding)
         with text:

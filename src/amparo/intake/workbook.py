@@ -28,11 +28,12 @@ MAX_RATIO = 250  # a sheet of equal rows packs to about 1:100, a bomb to 1:1000
 MAX_DEPTH = 64
 MAX_ROWS = 1_048_576
 _FREE_RATIO = 4 << 20  # below this many unpacked bytes a ratio tells nothing
+_LAST_COLUMN = "ALL"  # column number MAX_COLUMNS
 _NAMED = 5  # cells named in a refusal
 
 
 class NotAWorkbook(BadInput):
-    template = N_("“{file}” is not a readable XLSX workbook ({why}); open it in a spreadsheet program and save it as .xlsx or .csv.")
+    template = N_("“{file}” is no readable workbook ({why}); open it in a spreadsheet program and save it as .xlsx or .csv.")
 
 
 class LockedWorkbook(BadInput):
@@ -44,7 +45,7 @@ class WorkbookBomb(BadInput):
 
 
 class WorkbookEntities(BadInput):
-    template = N_("“{file}” holds an XML document type or entity (in {part}), as no spreadsheet program writes; it is not opened.")
+    template = N_("“{file}” holds an XML document type or entity (in {part}); no spreadsheet program writes such. Not opened.")
 
 
 class Formulas(BadInput):
@@ -87,15 +88,15 @@ class Workbook:
         self._fraction = 0.0
         parts = _guard(path)
         try:
-            self._book = openpyxl.load_workbook(path, read_only=True, keep_links=False)
-            titles = [str(one.title) for one in self._book.worksheets]
-        except Exception as error:  # a library on hostile input: whatever it raises means one thing
+            sheets = _sheets(path)
+        except Exception as error:  # noqa: BLE001 - a library on hostile input: whatever it raises means one thing
             raise NotAWorkbook(file=self.file, why=type(error).__name__) from None
-        if (sheet and sheet not in titles) or (not sheet and len(titles) != 1):
-            raise WhichSheet(file=self.file, sheets=", ".join(titles))
-        self.sheet = sheet or titles[0]
-        self._sheet: Any = self._book[self.sheet]
-        self._refuse(parts.get(str(self._sheet._worksheet_path).lstrip("/"), _Part()))
+        if (sheet and sheet not in sheets) or (not sheet and len(sheets) != 1):
+            raise WhichSheet(file=self.file, sheets=", ".join(sheets))
+        self.sheet = sheet or next(iter(sheets))
+        self._sheet = sheets[self.sheet]
+        path_in_zip = str(self._sheet._worksheet_path).lstrip("/")  # noqa: SLF001 - openpyxl tells it nowhere else
+        self._refuse(parts.get(path_in_zip, _Part()))
         self._last = min(self._sheet.max_row or MAX_ROWS, MAX_ROWS)
         self._sheet.reset_dimensions()  # the declared extent may be wrong; the rows tell
         _, names = next(self._rows(), (1, []))
@@ -118,13 +119,16 @@ class Workbook:
         self._fraction = 1.0
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        number = 0
         try:
             for number, cells in enumerate(self._sheet.iter_rows(), start=1):
                 self._fraction = min(1.0, number / self._last)
                 yield number, [_text(cell) for cell in cells]
+        except RowTooLong:
+            raise RowTooLong(file=self.file, row=number + 1, limit=MAX_FIELD) from None
         except (GeneratorExit, BadInput):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             raise NotAWorkbook(file=self.file, why=type(error).__name__) from None
 
     def _refuse(self, part: _Part) -> None:
@@ -137,10 +141,18 @@ class Workbook:
             raise MergedCells(file=self.file, sheet=self.sheet, cells=", ".join(part.merged))
 
 
+def _sheets(path: Path) -> dict[str, Any]:
+    """Titles and openpyxl's streaming sheets (Any: its stubs lack ``_worksheet_path``, the part a sheet is read from)."""
+    book = openpyxl.load_workbook(path, read_only=True, keep_links=False)
+    return {str(sheet.title): sheet for sheet in book.worksheets}
+
+
 def _text(cell: Any) -> str:
     """A cell as its author saw it. A date shown as month and year alone is that exact and no more."""
     value = cell.value
     if isinstance(value, str):
+        if len(value) > MAX_FIELD:
+            raise RowTooLong(file="", row=0, limit=MAX_FIELD)
         return value
     if value is None:
         return ""
@@ -220,7 +232,8 @@ def _scan(file: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Part:
         kind = name.rpartition(" ")[2]
         if kind == "c":
             cell = attributes.get("r", "?")
-            if len(cell) > 10 or len(cell.rstrip("0123456789")) > 3:
+            letters = cell.rstrip("0123456789")
+            if len(letters) > 3 or (len(letters) == 3 and letters > _LAST_COLUMN):
                 raise TooManyColumns(file=file, limit=MAX_COLUMNS)
             if attributes.get("t") == "e":
                 part.error_count += 1
@@ -230,8 +243,8 @@ def _scan(file: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Part:
             part.formulas += [cell] if len(part.formulas) < _NAMED else []
         elif kind == "mergeCell" and len(part.merged) < _NAMED:
             part.merged.append(attributes.get("ref", "?"))
-        elif kind == "row" and len(attributes.get("r", "")) > 7:
-            raise RowTooLong(file=file, row=MAX_ROWS, limit=MAX_FIELD)
+        elif kind == "row" and (len(attributes.get("r", "")) > 7 or int(attributes.get("r") or 0) > MAX_ROWS):
+            raise WorkbookBomb(file=file, why=f"row {attributes['r'][:20]}")
 
     def end(_: str) -> None:
         nonlocal depth

@@ -69,9 +69,10 @@ class _Reader:
         binary, text = open_text(self.path, self.encoding)
         with text:
             try:
+                event: Any
                 for event in yaml.parse(_Guarded(text, self.file), Loader=yaml.CSafeLoader):
                     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
-                        raise YamlAlias(file=self.file, line=event.start_mark.line + 1)
+                        raise YamlAlias(file=self.file, line=_line(event))
                     yield event
             except UnicodeDecodeError as error:
                 raise wrong_encoding(self.path, self.encoding, error, binary) from None
@@ -83,7 +84,7 @@ class _Reader:
 
     def node(self, event: Any, events: Iterator[Any], depth: int = 0) -> Node:
         """The node that begins with ``event``. Raises YamlTooDeep, YamlRepeatedKey, RowTooLong."""
-        line = event.start_mark.line + 1
+        line = _line(event)
         if depth > MAX_DEPTH:
             raise YamlTooDeep(file=self.file, line=line, limit=MAX_DEPTH)
         if isinstance(event, yaml.ScalarEvent):
@@ -99,7 +100,7 @@ class _Reader:
             if not isinstance(key, str):
                 raise YamlNotRows(file=self.file, line=line)
             if key in entries:
-                raise YamlRepeatedKey(file=self.file, line=event.start_mark.line + 1, key=key[:60])
+                raise YamlRepeatedKey(file=self.file, line=_line(event), key=key[:60])
             entries[key] = self.node(next(events), events, depth + 1)
         return entries
 
@@ -110,14 +111,18 @@ class _Reader:
         return "" if not event.style and value in ("~", "null") else value
 
 
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
 class _Guarded:
     """A text stream that refuses NUL, which libyaml would report in other words."""
 
     def __init__(self, file: TextIO, name: str) -> None:
         self._file, self._name = file, name
 
-    def read(self, size: int) -> str:
-        chunk = self._file.read(min(size, 65536))
+    def read(self, size: int = -1, /) -> str:
+        chunk = self._file.read(size if 0 < size < 65536 else 65536)
         if "\0" in chunk:
             raise NulBytes(file=self._name, row=1)
         return chunk
@@ -157,26 +162,26 @@ class YamlTable:
         for line, item in self._items():
             cells, problem = dict(blank), None
             for key, value in item.items():
-                if isinstance(value, list) and all(isinstance(part, str) for part in value):
-                    value = ";".join(value)
                 if isinstance(value, str):
                     cells[key] = value
+                elif isinstance(value, list) and all(isinstance(part, str) for part in value):
+                    cells[key] = ";".join(value)
                 else:
                     problem = YamlNested(key=key[:60])
             yield TableRow(self.file, "", line, cells, problem)
         self._at = self.size
 
     def _items(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        events = self._reader.events()
+        events: Iterator[Any] = self._reader.events()
         for event in events:
             if isinstance(event, yaml.SequenceStartEvent):
                 break
             if isinstance(event, (yaml.ScalarEvent, yaml.MappingStartEvent)):
-                raise YamlNotRows(file=self.file, line=event.start_mark.line + 1)
+                raise YamlNotRows(file=self.file, line=_line(event))
         for event in events:
             if isinstance(event, yaml.SequenceEndEvent):
                 return
-            line = event.start_mark.line + 1
+            line = _line(event)
             self._at = event.start_mark.index
             item = self._reader.node(event, events, 1)
             if not isinstance(item, dict):

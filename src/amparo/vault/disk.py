@@ -7,6 +7,7 @@ those and cuts the power at any of them. The data itself is the caller's busines
 import errno
 import mmap
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Final
 
 from amparo.kernel.errors import DiskRefused
 from amparo.kernel.i18n import N_
+
+if sys.platform != "win32":
+    import fcntl
 
 _PIECE: Final = 1 << 20  # bytes overwritten at a time by ``shred``
 _BINARY: Final = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -84,17 +88,16 @@ class Writer:
     def sync(self) -> None:
         """Return when all of it is on the disk."""
         with translated(self._path):
-            os.fsync(self._fd)
+            _sync(self._fd)
 
     def close(self) -> None:
         """Close, without syncing."""
         os.close(self._fd)
 
     def _buffered(self) -> None:
-        import fcntl
-
         self._direct = False
-        fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) & ~_DIRECT)
+        if sys.platform != "win32":
+            fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) & ~_DIRECT)
 
 
 def aligned_buffer(size: int) -> memoryview:
@@ -103,7 +106,7 @@ def aligned_buffer(size: int) -> memoryview:
 
 
 class Disk:
-    """The file operations of blobs and ledger. Every method raises DiskRefused's subclasses; a missing file FileNotFoundError."""
+    """The file operations of blobs and ledger; all raise DiskFull, DiskReadOnly, DiskFailed, or FileNotFoundError."""
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -143,7 +146,7 @@ class Disk:
         with translated(path):
             fd = os.open(path, os.O_RDWR | _BINARY)
             try:
-                os.fsync(fd)
+                _sync(fd)
             finally:
                 os.close(fd)
 
@@ -154,7 +157,7 @@ class Disk:
         with translated(folder):
             fd = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _BINARY)
             try:
-                os.fsync(fd)
+                _sync(fd)
             finally:
                 os.close(fd)
 
@@ -216,6 +219,14 @@ class Disk:
         self.fsync(path)
         self.unlink(path)
         self.fsync_dir(path.parent)
+
+
+def _sync(fd: int) -> None:
+    """fsync; on macOS the stronger call, since plain fsync leaves the bytes in the drive's own cache there."""
+    if sys.platform == "darwin":
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(fd)
 
 
 def _write_all(fd: int, data: bytes) -> None:

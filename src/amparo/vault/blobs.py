@@ -1,0 +1,193 @@
+"""Sealed files under addresses that tell nothing: a blob is durable before its address is known, and complete or absent.
+
+    blobs/objects/ab/<address>   one file (1 MiB and more)
+    blobs/packs/<address>        many small files, each under a key of its own: <address>:<offset>:<length>
+    blobs/tmp-<random>           being written; sealed under keys nobody has kept, removed by ``clean``
+
+Each sealing makes an object of its own: the address is HMAC-SHA256(compartment's blob-id key, label || SHA-256 || file
+key), so the same file sealed twice has two addresses and two keys. That is on purpose: two sources that carry the same
+file can be erased independently, and nobody sees from the store that they carry the same. Whoever wants to store a known
+file once looks its SHA-256 up in the record first. Without the compartment's key an address cannot be told from random
+bytes, even by who has the file.
+
+The key is returned once and kept nowhere here: it belongs into a ledger part (``files@1``), whose destruction erases the
+file everywhere, backups included; ``erase`` frees this copy. Sealing order: write, fsync, rename, fsync the folder, return;
+the caller appends the entry only then. No plain text ever reaches the disk. See blob_format for the bytes.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from amparo.kernel.errors import DiskRefused
+from amparo.vault.blob_format import TAG, BlobMissing, BlobReader
+from amparo.vault.blob_stages import (
+    Packer,
+    Readable,
+    Sealed,
+    ahead,
+    hash_chunks,
+    open_source,
+    read_batches,
+    read_chunks,
+    seal_chunks,
+)
+from amparo.vault.disk import Disk, Writer
+
+_OBJECT: Final = "amparo/blob-object/1"
+_PACK: Final = "amparo/blob-pack/1"
+_ADDRESS: Final = re.compile(r"([0-9a-f]{64})(?::(0|[1-9][0-9]{0,9}):([1-9][0-9]{0,9}))?", re.ASCII)
+
+Progress = Callable[[int], None]
+
+
+def _silent(_: int) -> None:
+    pass
+
+
+class BlobStore:
+    """The sealed files of one compartment, in a folder that compartments share. Not for two threads at one time."""
+
+    def __init__(self, folder: Path, id_key: bytes, disk: Disk | None = None) -> None:
+        """``folder`` is the workspace's ``blobs``; ``id_key`` CompartmentKey.blob_id_key (used for new addresses only)."""
+        self._folder, self._id_key, self._disk = folder, id_key, disk or Disk()
+
+    # -- sealing ------------------------------------------------------------------------------------------------------
+
+    def seal_file(self, source: Path | Readable, progress: Progress = _silent) -> Sealed:
+        """Seal one file or binary stream of any length; durable on return. ``progress`` gets the bytes done since last.
+
+        Raises SourceUnreadable, DiskFull, DiskReadOnly, DiskFailed; nothing remains of a sealing that failed.
+        """
+        if not isinstance(source, Path):
+            return self._seal_stream(source, None, progress)
+        with open_source(source) as stream:
+            return self._seal_stream(stream, source, progress)
+
+    def _seal_stream(self, stream: Readable, path: Path | None, progress: Progress) -> Sealed:
+        key, running, size = os.urandom(32), hashlib.sha256(), 0
+        chunks = ahead(hash_chunks(ahead(read_chunks(stream, path)), running))
+        with closing(ahead(seal_chunks(chunks, key))) as sealed, self._draft() as (draft, writer):
+            for data, plain in sealed:
+                writer.write(data)
+                size += plain
+                progress(plain)
+            sha256 = running.digest()
+            address = self._address(_OBJECT, sha256, key)
+            self._commit(draft, writer, self._object(address))
+        return Sealed(address, sha256, size, key)
+
+    def seal_many(self, paths: Iterable[Path], progress: Progress = _silent) -> Iterator[tuple[Path, Sealed]]:
+        """Seal files, small ones (under 1 MiB) in packs; yield each once it is durable, in no particular order.
+
+        Flat memory for any number of files. Raises as ``seal_file``; what was yielded before stays sealed.
+        """
+        batches = ahead(read_batches(paths))
+        with closing(ahead(Packer(lambda sha256, key: self._address(_PACK, sha256, key)).seal(batches))) as pieces:
+            for piece in pieces:
+                large, sealed = list(piece.large), list(piece.files)
+                if piece.pack:
+                    with self._draft() as (draft, writer):
+                        writer.write(piece.data)
+                        progress(sum(one.size for _, one in piece.files))
+                        while not piece.last and (piece := next(pieces)):
+                            writer.write(piece.data)
+                            progress(sum(one.size for _, one in piece.files))
+                            sealed += piece.files
+                            large += piece.large
+                        self._commit(draft, writer, self._folder / "packs" / piece.pack)
+                yield from sealed
+                for path in large:
+                    yield path, self.seal_file(path, progress)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def open(self, blob: str, key: bytes, size: int, sha256: bytes) -> BlobReader:
+        """Open a sealed file as a binary stream; each chunk is verified before any of its bytes is handed out.
+
+        Raises BlobMissing and BlobTruncated here; BlobErased, BlobAltered and BlobHashWrong while reading.
+        """
+        address, offset, length = _parse(blob)
+        if offset is None:
+            return BlobReader(self._object(address), blob, key, size, sha256)
+        if length != size + TAG:
+            raise BlobMissing(blob=blob)
+        return BlobReader(self._pack(address), blob, key, size, sha256, packed_at=offset)
+
+    def verify(self, blob: str, key: bytes, size: int, sha256: bytes, progress: Progress = _silent) -> None:
+        """Read a sealed file from start to end and drop it. Raises what ``open`` and reading raise."""
+        buffer = bytearray(1 << 20)
+        with self.open(blob, key, size, sha256) as reader:
+            while got := reader.readinto(buffer):
+                progress(got)
+
+    def stored(self) -> Iterator[str]:
+        """Yield the address of every object and pack in the folder (of all compartments): what a clean-up compares with."""
+        for path in sorted((*self._folder.glob("objects/??/*"), *self._folder.glob("packs/*"))):
+            if _ADDRESS.fullmatch(path.name):
+                yield path.name
+
+    # -- removing -----------------------------------------------------------------------------------------------------
+
+    def erase(self, blob: str) -> None:
+        """Overwrite the file here and sync: an object with random bytes, then removed; its place in a pack with zeros.
+
+        Does nothing where it is gone already. Flash memory may keep old bytes: the caller destroys the key as well.
+        """
+        address, offset, length = _parse(blob)
+        if offset is None:
+            self._disk.shred(self._object(address))
+            return
+        pack = self._pack(address)
+        if offset + length <= self._disk.size(pack):
+            self._disk.write_at(pack, offset, bytes(length))
+            self._disk.fsync(pack)
+
+    def clean(self) -> None:
+        """Remove what an interrupted sealing left. Only for who holds the workspace's lock, before any sealing starts."""
+        for path in self._folder.glob("tmp-*"):
+            self._disk.unlink(path)
+
+    # -- places -------------------------------------------------------------------------------------------------------
+
+    def _address(self, label: str, sha256: bytes, key: bytes) -> str:
+        return hmac.digest(self._id_key, label.encode() + sha256 + key, "sha256").hex()
+
+    def _object(self, address: str) -> Path:
+        return self._folder / "objects" / address[:2] / address
+
+    def _pack(self, address: str) -> Path:
+        return self._folder / "packs" / address
+
+    @contextmanager
+    def _draft(self) -> Iterator[tuple[Path, Writer]]:
+        """A new file to write to, gone again if anything fails before ``_commit``."""
+        self._disk.mkdir(self._folder)
+        draft = self._folder / f"tmp-{os.urandom(8).hex()}"
+        writer = self._disk.writer(draft)
+        try:
+            yield draft, writer
+        finally:
+            writer.close()
+            if draft.exists():
+                with suppress(DiskRefused):
+                    self._disk.unlink(draft)
+
+    def _commit(self, draft: Path, writer: Writer, target: Path) -> None:
+        writer.sync()
+        self._disk.mkdir(target.parent)
+        self._disk.rename(draft, target)
+        self._disk.fsync_dir(target.parent)
+
+
+def _parse(blob: str) -> tuple[str, int | None, int]:
+    """Split an address into (name, offset or None, length). Raises BlobMissing for anything we never gave."""
+    match = _ADDRESS.fullmatch(blob)
+    if match is None:
+        raise BlobMissing(blob=blob[:80])
+    return match[1], None if match[2] is None else int(match[2]), int(match[3] or 0)
