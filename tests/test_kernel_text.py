@@ -60,9 +60,14 @@ def test_words_of_three_scripts() -> None:
 @pytest.mark.parametrize(
     ("text", "script"),
     [
-        ("Groß", "Latn"), ("Ёж 12", "Cyrl"), ("محمد", "Arab"), ("შოთა", "Geor"), ("1 !", "Zyyy"), ("да, da, да", "Cyrl"),
-        ("漢", "Hani"),
-    ],  # fmt: skip
+        ("Groß", "Latn"),
+        ("Ёж 12", "Cyrl"),
+        ("محمد", "Arab"),
+        ("შოთა", "Geor"),
+        ("1 !", "Zyyy"),
+        ("да, da, да", "Cyrl"),
+        ("漢字", "Hani"),
+    ],
 )
 def test_the_script_most_letters_have(text: str, script: str) -> None:
     """The dominant script is named by its ISO 15924 code."""

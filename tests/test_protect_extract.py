@@ -150,7 +150,7 @@ def deep_json() -> bytes:
     return b"[" * 5000 + b"]" * 5000
 
 
-BAD = {
+BAD: dict[str, Callable[[], tuple[bytes, str]]] = {
     "truncated PDF": lambda: (pdf()[:-400], PDF),
     "PDF cut at its start": lambda: (pdf()[200:], PDF),
     "empty PDF": lambda: (b"", PDF),

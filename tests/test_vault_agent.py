@@ -10,10 +10,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+
 from amparo.kernel import cbor
 from amparo.vault import agent_client, agent_wire, slots
 from amparo.vault.agent_client import AgentClient, Limits, forget, lock, panic, start_agent, status
@@ -249,11 +251,11 @@ def test_forget_ends_who_had_the_ring(agent: Path) -> None:
 
 def test_the_idle_limit_counts_from_the_last_use(workspace: Path) -> None:
     """An agent that is touched outlives its idle limit; left alone, it ends."""
-    start_agent(workspace, {"everyday": EVERYDAY}, {"everyday": Limits(1.0, 60)})
+    start_agent(workspace, {"everyday": EVERYDAY}, {"everyday": Limits(1.5, 60)})
     process = agent_process(workspace)
     client = holder(workspace, "everyday")
     with AgentClient(workspace) as touching:
-        for _ in range(8):
+        for _ in range(10):
             time.sleep(0.2)
             assert touching.touch()
     assert process.ended(10)
@@ -262,7 +264,7 @@ def test_the_idle_limit_counts_from_the_last_use(workspace: Path) -> None:
 
 def test_the_absolute_limit_ends_even_busy_work(workspace: Path) -> None:
     """Use prolongs the idle limit only: the absolute one ends agent and client."""
-    start_agent(workspace, {"everyday": EVERYDAY}, {"everyday": Limits(60, 0.8)})
+    start_agent(workspace, {"everyday": EVERYDAY}, {"everyday": Limits(60, 2.0)})
     process = agent_process(workspace)
     assert end_of(holder(workspace, "everyday"))[0] == 3
     assert process.ended(5)
@@ -315,7 +317,6 @@ def test_panic_with_a_stopped_agent_and_a_stopped_client(agent: Path) -> None:
     began = time.monotonic()
     result = panic(agent, ["everyday", "identities", "recovery"])
     took = time.monotonic() - began
-    print(f"panic took {took:.3f} s")
     assert took < 5  # measured 0.16 s
     assert left(agent) == []
     assert result.complete
@@ -350,24 +351,22 @@ def test_panic_reports_what_it_could_not_destroy(agent: Path) -> None:
 def test_hostile_messages_are_dropped_without_harm(agent: Path) -> None:
     """Huge, negative, truncated, malformed and unexpected messages end their own connection and nothing else."""
     good = cbor.encode({"op": "status"})
+    messages: list[object] = [
+        [1], {"op": 7}, {"op": "get", "ring": "everyday"}, {"op": "put", "ring": "x", "secret": "text"},
+        {"op": "put", "ring": "../x", "secret": b""}, {"op": "put", "ring": "x" * 33, "secret": b""},
+    ]  # fmt: skip
+    bodies = [b"", b"\xff", good + b"\0", b"\x81" * 2000, b"\x80\x04\x95pickle", *map(cbor.encode, messages)]
     frames = [
         b"\x7f\xff\xff\xff",
         b"\xff\xff\xff\xff" + b"\xff" * 8,
         b"\x80\x00\x00\x00",
         (MESSAGE_LIMIT + 1).to_bytes(4, "big") + bytes(1000),
-        *(len(body).to_bytes(4, "big") + body for body in (
-            b"", b"\xff", good + b"\0", cbor.encode([1]), cbor.encode({"op": 7}), cbor.encode({"op": "get", "ring": "everyday"}),
-            cbor.encode({"op": "put", "ring": "x", "secret": "text"}), cbor.encode({"op": "put", "ring": "../x", "secret": b""}),
-            cbor.encode({"op": "put", "ring": "x" * 33, "secret": b""}), b"\x81" * 2000, b"\x80\x04\x95pickle",
-        )),
-    ]  # fmt: skip
+        *(len(body).to_bytes(4, "big") + body for body in bodies),
+    ]
     for frame in frames:
-        with raw(agent) as end:
+        with raw(agent) as end, suppress(ConnectionResetError):
             end.sendall(frame)
-            try:
-                assert end.recv(100) == b""
-            except ConnectionResetError:
-                pass
+            assert end.recv(100) == b""
     with raw(agent) as slow, AgentClient(agent) as client:
         slow.sendall(b"\x00\x00\x10\x00half a message")
         assert client.get("everyday") == EVERYDAY
@@ -401,6 +400,17 @@ def test_keys_are_given_to_registered_clients_only(agent: Path) -> None:
     connection.close()
 
 
+STRANGER = """
+import os, socket, sys
+os.setgid(65534); os.setuid(65534)
+end = socket.socket(socket.AF_UNIX); end.connect(sys.argv[1])
+try:
+    end.sendall(bytes.fromhex(sys.argv[2])); sys.exit(len(end.recv(100)))
+except (BrokenPipeError, ConnectionResetError):
+    sys.exit(0)
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="takes root to become another user")
 def test_another_users_process_is_refused(agent: Path) -> None:
     """Even with the folder thrown open, a process of another user gets no answer."""
@@ -408,14 +418,9 @@ def test_another_users_process_is_refused(agent: Path) -> None:
     for folder in (place.folder, place.folder.parent, place.folder.parent.parent):
         folder.chmod(0o755)
     Path(place.socket).chmod(0o777)
-    code = (
-        "import os, socket, sys; os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
-        "try:\n    s.sendall(bytes.fromhex(sys.argv[2])); sys.exit(len(s.recv(100)))\n"
-        "except (BrokenPipeError, ConnectionResetError):\n    sys.exit(0)\n"
-    )
     body = cbor.encode({"op": "status"})
     message = (len(body).to_bytes(4, "big") + body).hex()
-    done = subprocess.run([sys.executable, "-c", code, place.socket, message], timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-c", STRANGER, place.socket, message], timeout=20, check=False)
     place.folder.chmod(0o700)
     place.folder.parent.chmod(0o700)
     assert done.returncode == 0
@@ -508,7 +513,7 @@ def test_the_agent_shows_no_secret_and_dumps_no_core(agent: Path) -> None:
         assert b"made-up" not in data
     assert b"Max core file size        0                    0 " in proc(process, "limits")
     folder = Path(f"/proc/{process.number}/fd")
-    targets = {os.readlink(fd) for fd in folder.iterdir()}
+    targets = {str(fd.readlink()) for fd in folder.iterdir()}
     assert not any(str(agent) in target for target in targets)
     files = [path for path in places(agent)[0].folder.iterdir() if path.is_file()]
     assert files
@@ -523,7 +528,7 @@ def in_memory(process: Process, secret: bytes) -> int:
         if "r" in rights and "[v" not in "".join(rest):
             first, last = (int(end, 16) for end in area.split("-"))
             try:
-                with open(f"/proc/{process.number}/mem", "rb", buffering=0) as memory:
+                with Path(f"/proc/{process.number}/mem").open("rb", buffering=0) as memory:
                     memory.seek(first)
                     count += memory.read(last - first).count(secret[30:70])
             except PermissionError:
@@ -552,11 +557,17 @@ def test_a_forgotten_ring_is_gone_from_the_agents_memory(workspace: Path, put: b
     assert in_memory(process, EVERYDAY) > 0
 
 
+STARTER = """
+import sys
+from pathlib import Path
+from amparo.vault.agent_client import start_agent
+start_agent(Path(sys.argv[1]), {"everyday": b"made-up"})
+"""
+
+
 def test_the_agent_outlives_its_starter(workspace: Path) -> None:
     """The program that unlocks may end: the agent goes on, and is nobody's child to be waited for."""
-    code = "import sys; from pathlib import Path; from amparo.vault.agent_client import start_agent; " \
-           "start_agent(Path(sys.argv[1]), {'everyday': b'made-up'})"  # fmt: skip
-    subprocess.run([sys.executable, "-c", code, str(workspace)], check=True, timeout=20)
+    subprocess.run([sys.executable, "-c", STARTER, str(workspace)], check=True, timeout=20)
     with AgentClient(workspace) as client:
         assert client.get("everyday") == b"made-up"
 

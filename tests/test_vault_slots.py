@@ -6,18 +6,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from amparo.kernel import cbor
-from amparo.kernel.errors import AmparoError, BadInput, DiskRefused, Locked
-from amparo.vault import memory, recovery, slots
-from amparo.vault.disk import Disk
-from amparo.vault.recovery import RecoveryCode, RecoveryCodeIncomplete, RecoveryCodeMistyped, WrongRecoveryCode
-from amparo.vault.seal import digest, expand
-from amparo.vault.slots import Cost, Passphrase, Slot, read_slot, write_slot
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from amparo.kernel import cbor
+from amparo.kernel.errors import AmparoError, BadInput, DiskRefused, Locked
+from amparo.vault import memory, recovery, slots
+from amparo.vault.disk import Disk, DiskFull
+from amparo.vault.recovery import RecoveryCode, RecoveryCodeIncomplete, RecoveryCodeMistyped, WrongRecoveryCode
+from amparo.vault.seal import digest, expand
+from amparo.vault.slots import Cost, Passphrase, Slot, read_slot, write_slot
 
 CHEAP = Cost(8, 1, 1)
 WORDS = "six unrelated words in a row"
@@ -50,9 +51,7 @@ def test_a_passphrase_is_stretched_as_by_the_reference_implementation() -> None:
 def test_hkdf_gives_the_outputs_of_rfc_5869() -> None:
     """The library's HKDF passes RFC 5869, A.1, and our own one-block expand passes A.3."""
     okm = HKDF(SHA256(), 42, bytes(range(13)), bytes(range(0xF0, 0xFA))).derive(b"\x0b" * 22)
-    assert okm.hex() == (
-        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
-    )
+    assert okm.hex() == "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
     prk = bytes.fromhex("19ef24a32c717b167f33a91d6f648bdf96596776afdb6377ac434c1c293ccb04")
     assert expand(prk, "").hex() == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
 
@@ -377,7 +376,7 @@ class FullDisk(Disk):
     """Refuses every write."""
 
     def write_at(self, path: Path, offset: int, data: bytes) -> None:
-        raise DiskRefused
+        raise DiskFull(name=f"{path.name} at {offset} for {len(data)}")
 
 
 def test_a_full_disk_keeps_the_old_slot(slot: Path) -> None:

@@ -30,7 +30,7 @@ def run(folder: Path, example: Path, pdf: Path, progress: Any = None) -> dict[st
         opening.unlock(folder, opening.read_ring(folder, kind, passphrase))
     with opening.open_session(folder, identities=True) as session:
         imported = importing.import_folder(session, example, progress=progress)
-        released = release.dossier(session, purpose="prosecution", audience="court", target=pdf)
+        released = release.dossier(session, release.Asked("prosecution", "court"), pdf)
     return {
         "demo": True, "workspace": str(folder), "pdf": str(pdf), "pages": released["pages"],
         "added": imported.added, "gate": released["gate"],

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from amparo.app.session import Session, now_ms, read_marker
+from amparo.kernel import cbor
 from amparo.kernel.errors import BadInput, Locked
 from amparo.kernel.i18n import N_
 from amparo.ledger.ledger import Ledger
-from amparo.vault import agent, backup, keyring, recovery, slots
+from amparo.ledger.verify import read_genesis
+from amparo.vault import agent_client, backup, keyring, recovery, slots
 from amparo.vault.disk import Disk
 from amparo.vault.keyring import COMPARTMENTS, EVERYDAY, IDENTITIES, Certificate, Ring
 from amparo.vault.seal import CompartmentKey, SigningKey
@@ -27,12 +29,12 @@ class WorkspaceExists(BadInput):
     template = N_("{folder} is not empty; choose a new folder for the workspace.")
 
 
+class SamePassphrase(BadInput):
+    template = N_("The identities need a passphrase of their own; whoever learns the everyday one must not read the names with it.")
+
+
 class NotADemo(BadInput):
     template = N_("This workspace is not a demonstration; a key file beside it does not open it. Use its passphrase.")
-
-
-class WorkspaceLocked(Locked):
-    template = N_("The workspace is locked; unlock it with `amparo unlock{option}`.")
 
 
 class NoSlot(Locked):
@@ -58,6 +60,7 @@ def create(
     """Make a workspace: root, first device, compartments, slots, and the signed genesis. Raises WorkspaceExists."""
     if folder.exists() and any(folder.iterdir()):
         raise WorkspaceExists(folder=str(folder))
+    check_new_passphrases(everyday, identities)
     disk = Disk()
     disk.mkdir(folder)
     root = SigningKey.from_seed(os.urandom(32))
@@ -66,11 +69,19 @@ def create(
     certificate = keyring.certify(*rings, workspace=workspace, number=1, issuer=workspace, signer=root)
     keys = [keyring.new_compartment(name) for name in COMPARTMENTS]
     _found_log(folder, rings[0], certificate, root.public, keys, disk, demo=demo)
-    code = recovery.new_code()
+    code = recovery.RecoveryCode.new()
     _write_slots(folder, rings, (everyday, identities), cost)
-    recovery.write_slot(slot_path(folder, "recovery"), _recovery_ring(root.seed, rings), code)
+    recovery.write_recovery(slot_path(folder, "recovery"), _recovery_ring(root.seed, rings), code)
     disk.atomic_write(folder / "amparo.json", json.dumps({"format": 1, "workspace": workspace.hex()}).encode())
     return Founded(folder, code)
+
+
+def check_new_passphrases(everyday: Passphrase, identities: Passphrase) -> None:
+    """Refuse too short ones and one for both, before anything is made. Raises PassphraseTooShort, SamePassphrase."""
+    everyday.check_new()
+    identities.check_new()
+    if everyday == identities:
+        raise SamePassphrase
 
 
 def _found_log(
@@ -93,8 +104,6 @@ def _write_slots(folder: Path, rings: tuple[Ring, Ring], passphrases: tuple[Pass
 
 
 def _recovery_ring(seed: bytes, rings: tuple[Ring, Ring]) -> bytes:
-    from amparo.kernel import cbor
-
     return cbor.encode([1, seed, rings[0].encode(), rings[1].encode()])
 
 
@@ -126,55 +135,45 @@ def has_demo_key(folder: Path) -> bool:
 
 def unlock(folder: Path, ring: Ring) -> None:
     """Give a ring to the workspace's agent; start one if none runs."""
-    client = agent.connect(folder)
-    if client is None:
-        agent.start_agent(folder, {ring.name: ring.encode()})
+    if agent_client.status(folder) is None:
+        agent_client.start_agent(folder, {ring.name: ring.encode()})
     else:
-        client.put(ring.name, ring.encode())
-        client.close()
+        with agent_client.AgentClient(folder) as client:
+            client.put(ring.name, ring.encode())
 
 
 def open_session(folder: Path, *, identities: bool = False) -> Session:
-    """Open with the rings the agent holds. Raises WorkspaceLocked."""
+    """Open with the rings the agent holds; the process ends when the agent locks. Raises AgentNotRunning, RingLocked."""
     read_marker(folder)
-    client = agent.connect(folder)
-    if client is None:
-        raise WorkspaceLocked(option="")
-    rings = []
-    for name in (EVERYDAY, IDENTITIES) if identities else (EVERYDAY,):
-        held = client.get(name)
-        if held is None:
-            raise WorkspaceLocked(option=" --identities" if name == IDENTITIES else "")
-        rings.append(Ring.decode(held))
-    return Session(folder, rings)
+    client = agent_client.AgentClient(folder)
+    names = (EVERYDAY, IDENTITIES) if identities else (EVERYDAY,)
+    return Session(folder, [Ring.decode(client.get(name)) for name in names], on_close=client.close, keep_alive=client.touch)
 
 
 def holds(folder: Path, name: str) -> bool:
     """True if an agent runs and holds the ring ``name``."""
-    client = agent.connect(folder)
-    return client is not None and client.get(name) is not None
+    state = agent_client.status(folder)
+    return state is not None and name in state.left
 
 
 def agent_status(folder: Path) -> dict[str, Any]:
-    """What the agent holds and for how long."""
-    client = agent.connect(folder)
-    return client.status() if client is not None else {"rings": {}}
+    """What the agent holds: ring -> seconds until it goes if nobody uses it."""
+    state = agent_client.status(folder)
+    return {"rings": {name: round(left) for name, left in state.left.items()} if state else {}}
 
 
 def lock(folder: Path) -> bool:
     """End the agent and everything that talks to it. Returns whether one ran."""
-    client = agent.connect(folder)
-    if client is None:
-        return False
-    client.lock()
-    return True
+    return agent_client.lock(folder)
 
 
-def panic(folder: Path, *, recovery_too: bool = False) -> Any:
+def panic(folder: Path, *, recovery_too: bool = False) -> agent_client.Panic:
     """Destroy the key slots, then end the agent and its clients: in under a second, needing no key and no answer."""
+    read_marker(folder)
     kinds = [EVERYDAY, IDENTITIES, *(["recovery"] if recovery_too else [])]
-    (folder / DEMO_KEY).unlink(missing_ok=True)
-    return agent.panic(folder, folder / "slots", kinds)
+    if has_demo_key(folder):
+        Disk().shred(folder / DEMO_KEY)
+    return agent_client.panic(folder, kinds)
 
 
 # -- recovery, backup, restore -----------------------------------------------------------------------------------------
@@ -184,18 +183,17 @@ def recover(
     folder: Path, code: recovery.RecoveryCode, everyday: Passphrase, identities: Passphrase, *, cost: slots.Cost = slots.DEFAULT
 ) -> None:
     """Open the recovery slot and write new passphrase slots. Raises NoSlot, WrongRecoveryCode."""
+    check_new_passphrases(everyday, identities)
     _, rings = _open_recovery(folder, code)
     _write_slots(folder, rings, (everyday, identities), cost)
 
 
 def _open_recovery(folder: Path, code: recovery.RecoveryCode) -> tuple[SigningKey, tuple[Ring, Ring]]:
-    from amparo.kernel import cbor
-
     read_marker(folder)
     path = slot_path(folder, "recovery")
     if not path.exists():
         raise NoSlot(kind="recovery")
-    _, seed, first, second = cbor.decode(recovery.read_slot(path, code))
+    _, seed, first, second = cbor.decode(recovery.read_recovery(path, code))
     return SigningKey.from_seed(seed), (Ring.decode(first), Ring.decode(second))
 
 
@@ -233,7 +231,5 @@ def restore(
 
 
 def _root_of(ledger: Ledger) -> bytes:
-    from amparo.ledger.verify import read_genesis
-
     placed, parts = ledger.first(next(iter(ledger.logs)))
     return read_genesis(placed.entry, parts)[0]

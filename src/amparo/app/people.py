@@ -199,7 +199,8 @@ def record_interview(session: Session, interview: Interview) -> dict[str, Any]:
 def _refuse_names(session: Session, interview: Interview) -> None:
     if "identities" not in session.keys:
         return
-    sealed = SealedNames(session.identities.all())
+    identities = list(session.identities.all())
+    sealed = SealedNames.from_view(identities, len(identities))
     for number, raw in enumerate(interview.claims, 1):
         found = sealed.find(str(raw.get("text", "")))
         if found:

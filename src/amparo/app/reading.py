@@ -50,7 +50,7 @@ def status(session: Session) -> dict[str, Any]:
 def search(session: Session, query: str, **options: Any) -> dict[str, Any]:
     """Search the record; see record.search for the options."""
     found = search_record(session.record, query, **options)
-    return {"demo": session.demo, "query": query, **asdict(found)}
+    return {"demo": session.demo, "query": query, **asdict(found), "total_text": found.total_text}
 
 
 def show(session: Session, handle: str, *, reason: str = "") -> dict[str, Any]:

@@ -70,9 +70,16 @@ def read_marker(folder: Path) -> bytes:
 class Session:
     """Made by ``app.opening``; ``with`` closes its databases."""
 
-    def __init__(self, folder: Path, rings: Iterable[Ring], *, disk: Disk | None = None) -> None:
-        """Open the compartments that ``rings`` were granted. Raises NotAWorkspace and what the ledger raises."""
+    def __init__(
+        self, folder: Path, rings: Iterable[Ring], *, disk: Disk | None = None, on_close: Callable[[], None] | None = None,
+        keep_alive: Callable[[], object] | None = None,
+    ) -> None:  # fmt: skip
+        """Open the compartments that ``rings`` were granted; ``keep_alive`` is called now and then during long work.
+
+        Raises NotAWorkspace and what the ledger raises.
+        """
         self.folder, self.disk = folder, disk or Disk()
+        self._on_close, self.keep_alive = on_close, keep_alive or (lambda: None)
         self.workspace = read_marker(folder)
         self.ledger = Ledger(folder / "ledger", self.workspace, self.disk)
         self.rings = {ring.name: ring for ring in rings}
@@ -90,6 +97,9 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        self.keys, self.rings = {}, {}
+        if self._on_close:
+            self._on_close()
 
     def close(self) -> None:
         """Close the views."""
@@ -228,6 +238,7 @@ class Change:
         self._given: dict[str, int] = {}
         self._number = session.number
         self._group: Group | None = None
+        self._no_claims = not session.record.counts().get("claim")
 
     def begin(self, group: Group) -> None:
         self._group = group
@@ -241,8 +252,15 @@ class Change:
         return str(ids.Handle(kind, self._number, number))
 
     def find(self, dataset: str, key: str, table: str) -> tuple[str, bytes] | None:
-        """(handle, digest) of the current row under an import key, or None."""
-        return self.session.record.find(dataset, key, table)
+        """(handle, digest) of the current row under an import key (or, with no dataset, under a handle), or None."""
+        session = self.session
+        if table == "passages@1":
+            return session.testimony.find(dataset, key, table)
+        if table == "identities@1":
+            return session.identities.find(dataset, key, table) if "identities" in session.keys else None
+        if table == "claims@1" and self._no_claims:  # the first import of a large table asks a million times
+            return None
+        return session.record.find(dataset, key, table)
 
     def put(self, compartment: str, kind: str, rows: list[list[Any]]) -> None:
         """Add one part. Raises CompartmentLocked."""

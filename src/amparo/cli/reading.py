@@ -56,16 +56,16 @@ def search(
 
 
 def _search_text(data: dict[str, Any]) -> str:
-    lines = [_("{total} found").format(total=data["total"])]
-    if data.get("explanation"):
+    lines = [_("{total} found").format(total=data["total_text"])]
+    if data["explanation"]:
         lines.append(str(data["explanation"]))
     for hit in data["hits"]:
-        claim = hit.get("claim", hit)
-        when = f" {claim['valid']}" if claim.get("valid") else ""
-        text = hit.get("snippet") or claim.get("text") or claim.get("value", "")
-        lines.append(f"{claim['handle']:<8} {claim['subject']:<8} {claim['property']}{when}: {text}  [{claim['source']}]")
+        about = f"{hit['subject']} {hit['property']}" if hit["property"] else hit["kind"]
+        when = f" ({hit['valid']})" if hit["valid"] else ""
+        tail = f"  [{hit['source']}]" if hit["source"] else ""
+        lines.append(f"{hit['handle']:<8} {about}{when}: {hit['text'] or hit['value']}{tail}")
     for name, cells in data["facets"].items():
-        shown = ", ".join(f"{value} {count}" for value, count in (cells.items() if isinstance(cells, dict) else cells)[:8])
+        shown = ", ".join(f"{value} {count}" for value, count in list(cells.items())[:8])
         if shown:
             lines.append(f"{name}: {shown}")
     return "\n".join(lines)

@@ -18,7 +18,6 @@ from amparo.cli.common import (
 )
 from amparo.kernel.i18n import _
 from amparo.vault import recovery
-from amparo.vault.memory import wipe_screen_hint
 
 Result = tuple[dict[str, Any], str]
 
@@ -40,7 +39,7 @@ def init(target: Path, sheet: Path | None, passphrase_fd: int | None, folder: Pa
             stream.write(text)
         shown = _("The recovery sheet is in {sheet}: print it, keep it elsewhere, and delete the file.").format(sheet=sheet)
     else:
-        shown = text + "\n" + wipe_screen_hint()
+        shown = text + "\n" + _("Print or copy this sheet now; it is shown once. Then clear the screen and its scroll-back.")
     data = {"workspace": str(target), "recovery_sheet": str(sheet) if sheet else None, "recovery_text": None if sheet else text}
     return data, _("Made the workspace {folder}.").format(folder=target) + "\n\n" + shown
 
@@ -80,7 +79,11 @@ def panic(no_recovery: bool, yes: bool, folder: Path | None) -> Result:
         click.confirm(_("Destroy the keys of {folder}?").format(folder=place), abort=True, err=True)
     report = opening.panic(place, recovery_too=no_recovery)
     text = _("The keys are destroyed.") if no_recovery else _("The keys are destroyed; the recovery sheet opens the workspace.")
-    return {"workspace": str(place), "recovery_destroyed": no_recovery, "report": report}, text
+    data = {
+        "workspace": str(place), "recovery_destroyed": no_recovery, "complete": report.complete,
+        "slots": [slot._asdict() for slot in report.slots], "killed": len(report.killed),
+    }  # fmt: skip
+    return data, text if report.complete else _("Not everything could be destroyed: look at --json, and destroy the disk.")
 
 
 @click.command(help=_("Open with the recovery sheet and set new passphrases.\n\nExample: amparo recover"))
@@ -90,7 +93,7 @@ def panic(no_recovery: bool, yes: bool, folder: Path | None) -> Result:
 def recover(sheet: Any, passphrase_fd: int | None, folder: Path | None) -> Result:
     place = find_workspace(folder)
     typed = sheet.read() if sheet else click.prompt(_("Recovery code (all lines, spaces do not matter)"), hide_input=True, err=True)
-    code = recovery.parse_code(typed)
+    code = recovery.RecoveryCode.read(typed)
     ask = Passphrases(passphrase_fd)
     everyday = ask.ask(_("New passphrase (everyday work)"), confirm=passphrase_fd is None)
     identities = ask.ask(_("New passphrase of the identities (a different one)"), confirm=passphrase_fd is None)

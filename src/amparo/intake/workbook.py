@@ -7,7 +7,8 @@ Office Open XML: ECMA-376 part 1; the archive: PKWARE APPNOTE.
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from xml.parsers import expat
 import openpyxl
 
 from amparo.intake.tables import MAX_COLUMNS, MAX_FIELD, RowTooLong, TableRow, TooManyCells, TooManyColumns, header
-from amparo.kernel.errors import BadInput
+from amparo.kernel.errors import AmparoError, BadInput
 from amparo.kernel.i18n import N_
 
 MAX_ENTRIES = 2_000
@@ -82,24 +83,20 @@ class Workbook:
     """One sheet of a workbook."""
 
     def __init__(self, path: Path, sheet: str = "") -> None:
-        """Guard, open, choose the sheet, read its header. Raises the errors above."""
+        """Guard, choose the sheet, read its header. Raises the errors above."""
         self.path, self.file = path, path.name
         self.size = path.stat().st_size
         self._fraction = 0.0
         parts = _guard(path)
-        try:
-            sheets = _sheets(path)
-        except Exception as error:  # noqa: BLE001 - a library on hostile input: whatever it raises means one thing
-            raise NotAWorkbook(file=self.file, why=type(error).__name__) from None
-        if (sheet and sheet not in sheets) or (not sheet and len(sheets) != 1):
-            raise WhichSheet(file=self.file, sheets=", ".join(sheets))
-        self.sheet = sheet or next(iter(sheets))
-        self._sheet = sheets[self.sheet]
-        path_in_zip = str(self._sheet._worksheet_path).lstrip("/")  # noqa: SLF001 - openpyxl tells it nowhere else
-        self._refuse(parts.get(path_in_zip, _Part()))
-        self._last = min(self._sheet.max_row or MAX_ROWS, MAX_ROWS)
-        self._sheet.reset_dimensions()  # the declared extent may be wrong; the rows tell
-        _, names = next(self._rows(), (1, []))
+        with _opened(path) as sheets:
+            if (sheet and sheet not in sheets) or (not sheet and len(sheets) != 1):
+                raise WhichSheet(file=self.file, sheets=", ".join(sheets))
+            self.sheet = sheet or next(iter(sheets))
+            part = str(sheets[self.sheet]._worksheet_path).lstrip("/")  # noqa: SLF001 - openpyxl tells it nowhere else
+            self._last = min(sheets[self.sheet].max_row or MAX_ROWS, MAX_ROWS)
+        self._refuse(parts.get(part, _Part()))
+        with closing(self._rows()) as rows:
+            _, names = next(rows, (1, []))
         self.columns = header(self.file, names)
 
     def position(self) -> int:
@@ -118,18 +115,17 @@ class Workbook:
                 yield TableRow(self.file, self.sheet, number, dict(zip(self.columns, padded, strict=True)))
         self._fraction = 1.0
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+    def _rows(self) -> Generator[tuple[int, list[str]], None, None]:
         number = 0
         try:
-            for number, cells in enumerate(self._sheet.iter_rows(), start=1):
-                self._fraction = min(1.0, number / self._last)
-                yield number, [_text(cell) for cell in cells]
+            with _opened(self.path) as sheets:
+                sheet = sheets[self.sheet]
+                sheet.reset_dimensions()  # the declared extent may be wrong; the rows tell
+                for number, cells in enumerate(sheet.iter_rows(), start=1):
+                    self._fraction = min(1.0, number / self._last)
+                    yield number, [_text(cell) for cell in cells]
         except RowTooLong:
             raise RowTooLong(file=self.file, row=number + 1, limit=MAX_FIELD) from None
-        except (GeneratorExit, BadInput):
-            raise
-        except Exception as error:  # noqa: BLE001 - as above
-            raise NotAWorkbook(file=self.file, why=type(error).__name__) from None
 
     def _refuse(self, part: _Part) -> None:
         if part.formula_count:
@@ -141,10 +137,20 @@ class Workbook:
             raise MergedCells(file=self.file, sheet=self.sheet, cells=", ".join(part.merged))
 
 
-def _sheets(path: Path) -> dict[str, Any]:
-    """Titles and openpyxl's streaming sheets (Any: its stubs lack ``_worksheet_path``, the part a sheet is read from)."""
-    book = openpyxl.load_workbook(path, read_only=True, keep_links=False)
-    return {str(sheet.title): sheet for sheet in book.worksheets}
+@contextmanager
+def _opened(path: Path) -> Iterator[dict[str, Any]]:
+    """Titles and openpyxl's streaming sheets (Any: the stubs lack what they have). Raises NotAWorkbook for all it raises."""
+    book = None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, keep_links=False)
+        yield {str(sheet.title): sheet for sheet in book.worksheets}
+    except (AmparoError, GeneratorExit):
+        raise
+    except Exception as error:  # noqa: BLE001 - a library on hostile input: whatever it raises means one thing
+        raise NotAWorkbook(file=path.name, why=type(error).__name__) from None
+    finally:
+        if book is not None:
+            book.close()
 
 
 def _text(cell: Any) -> str:

@@ -46,7 +46,7 @@ del _ALL
 # Look-alikes after case folding: the capitals В Н К М Т count, since case is gone (UTS 39, reduced).
 _TO_CYRILLIC = str.maketrans("aceiljopstxybhkmru3640", "асеііјорѕтхувнкмгизб4о")
 _TO_LATIN = str.maketrans("асеіјорѕтхувнкмһԁԛԝгοαερτυνικχβη", "aceijopstxybhkmhdqwroapptuvikxbn")
-_TO_LATIN.update({ord("ε"): "e"})
+_TO_LATIN_FROM_GREEK = {point: letter for point, letter in _TO_LATIN.items() if 0x370 <= point <= 0x3FF}
 _CYRILLIC, _LATIN = "\u0400-\u04ff\u0500-\u052f", "a-z"
 _GREEK = "\u0370-\u03ff"
 _MIXED = re.compile(
@@ -105,9 +105,6 @@ def in_latin(word: str) -> str:
     """A folded word with its Cyrillic and Greek look-alikes as Latin letters, or "" if a letter has no look-alike."""
     turned = word.translate(_TO_LATIN)
     return turned if turned.isascii() else ""
-
-
-_TO_LATIN_FROM_GREEK = {point: letter for point, letter in _TO_LATIN.items() if 0x370 <= point <= 0x3FF}
 
 
 def words(text: str) -> list[tuple[str, int, int]]:

@@ -45,6 +45,7 @@ class Markings:
     def __init__(self) -> None:
         self._anywhere: dict[int, dict[str, set[tuple[str, str]]]] = {}
         self._bounded: dict[str, set[tuple[str, str]]] = {}
+        self._lengths: set[int] = set()
         self._marks: dict[str, set[tuple[str, str]]] = {}
         self._signed: dict[str, set[tuple[str, str]]] = {}
         self._addresses: dict[str, list[tuple[str, frozenset[str]]]] = {}
@@ -73,20 +74,24 @@ class Markings:
         if len(digits) >= 8 and digits == _compact(value):
             self._add_window(person, DOCUMENT, digits)
         for run in re.findall(r"\d{6,}", fold(value)):
-            self._bounded.setdefault(run, set()).add((person, DOCUMENT))
+            self._add_bounded(person, DOCUMENT, run)
 
     def _add_phone(self, person: str, digits: str) -> None:
         digits = digits.removeprefix("00")
         if len(digits) >= _TAIL + 2:
             self._add_window(person, PHONE, digits[-_TAIL:])
-            self._bounded.setdefault(digits[-7:], set()).add((person, PHONE))
+            self._add_bounded(person, PHONE, digits[-7:])
         else:
-            self._bounded.setdefault(digits, set()).add((person, PHONE))
+            self._add_bounded(person, PHONE, digits)
             if len(digits) >= 8:
                 self._add_window(person, PHONE, digits[-7:])
 
     def _add_window(self, person: str, kind: str, digits: str) -> None:
         self._anywhere.setdefault(len(digits), {}).setdefault(digits, set()).add((person, kind))
+
+    def _add_bounded(self, person: str, kind: str, digits: str) -> None:
+        self._bounded.setdefault(digits, set()).add((person, kind))
+        self._lengths.add(len(digits))
 
     def _add_mark(self, person: str, kind: str, value: str) -> None:
         mark = _compact(value)
@@ -119,7 +124,6 @@ class Markings:
     def _find_numbers(self, text: str) -> Iterator[Spot]:
         if not self._anywhere and not self._bounded:
             return
-        lengths = {len(digits) for digits in self._bounded}
         plain = _visible(text)
         for match in _NUMBER_RUN.finditer(plain):
             places = [index for index in range(match.start(), match.end()) if plain[index].isdigit()]
@@ -131,7 +135,7 @@ class Markings:
                         start = places[max(0, first - _PREFIX)]  # the country's and area's digits belong to the number
                         yield Spot(start, places[first + length - 1] + 1, person, kind)
             for first in (index for index in range(len(digits)) if edges[index]):
-                for length in lengths:
+                for length in self._lengths:
                     if first + length <= len(digits) and edges[first + length]:
                         for person, kind in self._bounded.get(digits[first : first + length], ()):
                             yield Spot(places[first], places[first + length - 1] + 1, person, kind)

@@ -39,6 +39,7 @@ PATIENCE: Final = 0.2  # seconds a client has to exit by itself
 _MOST_RINGS: Final = 8
 _TICK: Final = 1.0  # seconds; a machine that slept is noticed within one
 _NAME: Final = re.compile(r"[a-z]{1,32}")
+_ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM))
 _STACK: Final = 256 * 1024
 
 
@@ -118,13 +119,13 @@ class Agent:
 
     def run(self) -> None:
         """Serve until the everyday ring goes, ``lock`` is asked, or a signal to end comes; then end every client."""
-        for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        for number in _ENDINGS:
             signal.signal(number, signal.default_int_handler)
         threading.Thread(target=self._accept, daemon=True).start()
         with suppress(KeyboardInterrupt):
             while not self._over():
                 self._end(self._expire())
-        for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        for number in _ENDINGS:
             signal.signal(number, signal.SIG_IGN)
         with self._changed:
             self._wipe()
@@ -247,8 +248,8 @@ class Agent:
             case {"op": "get", "ring": str(ring)} if client.holder:
                 return self._get(client, ring)
             case {"op": "put", "ring": str(ring), "secret": bytes(secret)}:
-                self.put(ring, secret)
                 with self._changed:
+                    self.put(ring, secret)
                     client.given.add(ring)  # it has the secret, however it came by it
                 return {"ok": True}
             case {"op": "touch", "ring": str(ring)}:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn, Self
 
 from amparo.kernel import cbor
 from amparo.kernel.errors import AmparoError, Busy, Locked, NotCanonical
@@ -132,7 +132,7 @@ def _launch(start: bytes) -> dict[str, Any]:
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "amparo.vault.agent"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        env=kept, cwd=os.path.abspath(os.sep), start_new_session=True, creationflags=detached,
+        env=kept, cwd=Path(sys.executable).anchor, start_new_session=True, creationflags=detached,
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
@@ -176,7 +176,7 @@ class AgentClient:
             self.close()
             raise
 
-    def __enter__(self) -> "AgentClient":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -289,8 +289,10 @@ def _command(workspace: Path, message: dict[str, Any]) -> dict[Any, Any] | None:
 
 
 class Panic(NamedTuple):
-    """``slots``: what became of each file; ``agent``: one ran; ``killed``: processes that did not end by themselves;
-    ``complete``: nothing is left that this program knows of."""
+    """``slots``: what became of each file; ``agent``: one ran; ``killed``: numbers of processes that did not end by themselves.
+
+    ``complete``: nothing is left that this program knows of.
+    """
 
     slots: list[Destroyed]
     agent: bool

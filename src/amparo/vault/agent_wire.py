@@ -52,8 +52,10 @@ class Place(NamedTuple):
 
 
 def places(workspace: Path) -> list[Place]:
-    """Every place where the agent of ``workspace`` may be, best first: an agent started in a login session must be found
-    from a shell that lacks the session's environment too."""
+    """Every place where the agent of ``workspace`` may be, best first.
+
+    An agent started in a login session must be found from a shell that lacks the session's environment too.
+    """
     real = os.path.normcase(os.path.realpath(workspace))
     name = hashlib.sha256(b"amparo/agent/1" + os.fsencode(real)).hexdigest()[:16]
     if sys.platform == "win32":
@@ -61,7 +63,8 @@ def places(workspace: Path) -> list[Place]:
         return [Place(folder, rf"\\.\pipe\amparo-{name}", folder / f"{name}.roster")]
     bases = [Path(value) for value in (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.geteuid()}") if value]
     folders = [base / "amparo" for base in bases if _is_private(base)]
-    folders += [Path(base) / f"amparo-{os.geteuid()}" for base in (tempfile.gettempdir(), "/tmp")]
+    shared = (tempfile.gettempdir(), "/tmp")  # noqa: S108  the folder made in it is checked, see make_folder
+    folders += [Path(base) / f"amparo-{os.geteuid()}" for base in shared]
     found = {folder: Place(folder, str(folder / f"{name}.sock"), folder / f"{name}.roster") for folder in folders}
     return [place for place in found.values() if len(os.fsencode(place.socket)) <= _PATH_LIMIT]
 
@@ -152,7 +155,9 @@ class Process:
     def __init__(self, number: int, started: int = 0) -> None:
         """Raises ProcessLookupError if it is gone, or if the process of that ``number`` started at another time."""
         self.number = number
-        self._fd = os.pidfd_open(number) if sys.platform == "linux" else -1
+        self._fd = -1
+        if sys.platform == "linux":
+            self._fd = os.pidfd_open(number)
         self.started = start_time(number)
         if started and self.started and self.started != started:
             raise ProcessLookupError

@@ -15,7 +15,7 @@ import sys
 import threading
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 if sys.platform != "win32":
     import resource
@@ -119,7 +119,7 @@ class Secret:
             self._pages[:] = bytes(len(self._pages))
             self._pages.close()
 
-    def __enter__(self) -> "Secret":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

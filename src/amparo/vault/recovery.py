@@ -40,7 +40,7 @@ class RecoveryCodeIncomplete(BadInput):
 
 
 class WrongRecoveryCode(Locked):
-    template = N_("The recovery code is well typed but does not open {name}: it belongs to another workspace or an older sheet.")
+    template = N_("The recovery code is well typed but does not open {name}: it is of another workspace or an older sheet.")
 
 
 class RecoveryCode:

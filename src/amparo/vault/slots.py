@@ -267,7 +267,8 @@ def destroy_slots(folder: Path, kinds: Iterable[str]) -> list[Destroyed]:
     wanted = [f"{kind}.slot" for kind in kinds]
     names = list(wanted)
     with suppress(OSError):
-        names += [name for name in os.listdir(folder) if name.startswith(tuple(f".{slot}." for slot in wanted))]
+        leftovers = tuple(f".{slot}." for slot in wanted)
+        names += [path.name for path in folder.iterdir() if path.name.startswith(leftovers)]
     overwritten = {name: _refusal(_overwrite, folder / name) for name in names}
     results = []
     for name, refused in overwritten.items():

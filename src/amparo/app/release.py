@@ -1,0 +1,115 @@
+"""Letting something out: compose, build, check at the gate, and only then write the file and an entry about it."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amparo.app.session import Session, now_ms
+from amparo.dossier import build, compose
+from amparo.kernel.errors import GateRefused
+from amparo.kernel.i18n import N_
+from amparo.ledger.entry import ACCESS
+from amparo.protect.consents import Consents
+from amparo.protect.gate import Override, Release, Report, check
+from amparo.protect.names import SealedNames
+
+
+class Refused(GateRefused):
+    template = N_("The gate refuses: nothing has left. {count} findings block; the report names each.\n{report}")
+
+
+class Head(NamedTuple):
+    """What a dossier is dated by: the ledger's last entries that are not about access or export."""
+
+    hash: str
+    ms: int
+
+    @property
+    def day(self) -> date:
+        return datetime.fromtimestamp(self.ms / 1000, UTC).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the user asks for: purpose and audience (record.model), the overrides with their reasons, the form."""
+
+    purpose: str
+    audience: str
+    overrides: tuple[Override, ...] = ()
+    form: str = "pdf"
+
+
+def content_head(session: Session) -> Head:
+    """SHA-256 over each log's last entry that is not about access, in the order of device ids; the latest claimed time."""
+    heads, latest = [], 0
+    for device, log in sorted(session.ledger.logs.items()):
+        last = None
+        for placed in log.placed():
+            if not placed.entry.header.flags & ACCESS:
+                last = placed.entry
+        if last is not None:
+            heads.append(device + last.hash)
+            latest = max(latest, last.header.claimed)
+    return Head(hashlib.sha256(b"".join(heads)).hexdigest(), latest)
+
+
+def dossier(session: Session, asked: Asked, target: Path, *, today: date | None = None) -> dict[str, Any]:
+    """Build the dossier, let the gate check it before layout and as a finished file, then write it.
+
+    Needs testimony and identities: the gate refuses to judge what it cannot see. Raises Refused with the report.
+    """
+    identities = list(session.identities.all())
+    sealed = SealedNames.from_view(identities, len(identities))
+    on = today or datetime.now(UTC).date()
+    overridden: tuple[tuple[str, str], ...] = ()
+    while True:
+        manifest = compose.compose(
+            session.record, session.testimony, compose.Options(
+                purpose=asked.purpose, audience=asked.audience, head=content_head(session), demo=session.demo,
+                overrides=overridden,
+            ),
+        )  # fmt: skip
+        finished, media_type = build.build(manifest, asked.form)
+        release = Release("dossier", asked.purpose, asked.audience, compose.sources_of(manifest), compose.persons_of(manifest))
+        report = check(
+            release, compose.texts_of(manifest), finished, media_type, sealed, _consents(session), on, asked.overrides,
+            published=_published(session),
+        )  # fmt: skip
+        if not report.passed:
+            blocking = [item for item in report.items if item.status == "blocks"]
+            raise Refused(count=len(blocking), report=report.plain(), gate=report.as_json())
+        now_overridden = tuple((item.id, item.reason) for item in report.overridden)
+        if now_overridden == overridden:
+            break
+        overridden = now_overridden  # an override is printed in the manifest, so the file is built once more
+    return _let_out(session, asked, target, finished, report)
+
+
+def _let_out(session: Session, asked: Asked, target: Path, finished: bytes, report: Report) -> dict[str, Any]:
+    """First the entry, then the file: nothing leaves that the ledger does not tell of."""
+    rows = [[session.ring.device.hex()[:8], "export dossier", report.sha256, f"{asked.purpose}; {asked.audience}", now_ms()]]
+    rows += [[session.ring.device.hex()[:8], f"override {item.id}", item.subject, item.reason, now_ms()] for item in report.overridden]
+    with session.change(access=True) as change:
+        change.put("record", "access@1", rows)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    session.disk.atomic_write(target, finished)
+    return {
+        "demo": session.demo, "file": str(target), "sha256": report.sha256, "bytes": len(finished),
+        "pages": build.pages(finished) if asked.form == "pdf" else None, "gate": report.as_json(), "report": report.plain(),
+    }  # fmt: skip
+
+
+def _consents(session: Session) -> Consents:
+    record = session.record
+    bases = {entity.handle: entity.basis or "unknown" for entity in record.entities(kind="source")}
+    return Consents(record.consents(), bases, record.persons_of_sources())
+
+
+def _published(session: Session) -> Iterable[str]:
+    """Labels under which officials, institutions and places are published: they belong to the record."""
+    for entity in session.record.entities():
+        if entity.label and (entity.kind != "person" or entity.official):
+            yield entity.label

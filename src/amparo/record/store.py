@@ -1,0 +1,281 @@
+"""What all views have in common: parts applied once, rows that replace each other, positions, erasure, bulk loading.
+
+Invariant: a view is a pure function of the parts applied and not erased, in the ledger's order; how they were batched cannot
+be seen in any query. A part that was applied is not applied again. A view whose building broke off, or that was made by other
+indexing rules, is emptied when it is opened, and says so by having no positions.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar, NamedTuple
+
+import cbor2
+
+from amparo.kernel.errors import AmparoError
+from amparo.record import tokens
+from amparo.record.digest import digest
+from amparo.vault.database import Database, Value
+
+_VERSION = f"1 {tokens.FINGERPRINT}"
+_COMMIT_ROWS = 200_000
+_TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE positions (device BLOB PRIMARY KEY, position BLOB) WITHOUT ROWID;
+CREATE TABLE parts (id INTEGER PRIMARY KEY, device INT, seq INT, part INT, type TEXT, ids BLOB, UNIQUE (device, seq, part));
+CREATE TABLE rows (n INTEGER PRIMARY KEY, part INT, type TEXT, id TEXT, dataset TEXT, key TEXT, person TEXT, a TEXT, b TEXT,
+                   current INT, row BLOB);
+"""
+_INDEXES = {
+    "rows_part": "rows (part)",
+    "rows_id": "rows (type, id)",
+    "rows_key": "rows (key) WHERE key <> ''",
+    "rows_person": "rows (person) WHERE person <> ''",
+    "rows_a": "rows (a) WHERE a <> ''",
+    "rows_b": "rows (b) WHERE b <> ''",
+}
+FTS = "CREATE VIRTUAL TABLE {} USING fts5 (t, content='', tokenize=\"ascii tokenchars '_~^='\");"
+_FTS_ALWAYS = {"secure-delete": 1, "pgsz": 4000}
+_FTS_BULK = {"automerge": 0, "crisismerge": 64, "hashsize": 32 << 20}
+_FTS_DAILY = {"automerge": 4, "crisismerge": 16, "hashsize": 1 << 20}
+
+
+class Origin(NamedTuple):
+    """Where a part lies: number of the device, sequence number of the entry, index of the part."""
+
+    device: int
+    seq: int
+    part: int
+
+
+class Keys(NamedTuple):
+    """By what a row is found: a later row of the same type and ``id`` replaces it; ``a`` and ``b`` handles it is about."""
+
+    id: str = ""
+    dataset: str = ""
+    key: str = ""
+    person: str = ""
+    a: str = ""
+    b: str = ""
+
+
+class Store:
+    """Base of the views. Subclasses name their further tables and what their types do."""
+
+    TABLES: ClassVar[str] = ""
+    INDEXES: ClassVar[dict[str, str]] = {}
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    """Names of the FTS5 tables."""
+
+    def __init__(self, db: Database) -> None:
+        """Take over ``db``; an empty, outdated or half-built file gets fresh tables."""
+        self.db = db
+        self._open = False
+        self._since_commit = 0
+        self._device = 0  # that wrote the part being applied
+        if not self._usable():
+            self._reset()
+        self._load()
+
+    # -- life of the file ----------------------------------------------------------------------------------------------
+
+    def _usable(self) -> bool:
+        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
+            return False
+        meta = dict(self.db.execute("SELECT name, value FROM meta"))
+        return meta.get("version") == _VERSION and meta.get("view") == type(self).__name__ and "building" not in meta
+
+    def _reset(self) -> None:
+        """Drop whatever the file holds and make empty tables."""
+        for kind in ("index", "table"):
+            names = self.db.execute("SELECT name, sql FROM sqlite_master WHERE type = ? AND sql IS NOT NULL", (kind,))
+            for name, _ in sorted(names, key=lambda item: not str(item[1]).upper().startswith("CREATE VIRTUAL")):
+                if self.db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)):
+                    self.db.execute(f'DROP {kind} "{name}"')
+        with self.db.transaction():
+            for statement in (_TABLES + self.TABLES).split(";"):
+                if statement.strip():
+                    self.db.execute(statement)
+            for name in self.WORDS:
+                self.db.execute(FTS.format(name))
+                self._configure(name, _FTS_ALWAYS)
+            self._make_indexes()
+            self.db.executemany("INSERT INTO meta VALUES (?, ?)", [("version", _VERSION), ("view", type(self).__name__)])
+
+    def _make_indexes(self) -> None:
+        for name, what in {**_INDEXES, **self.INDEXES}.items():
+            self.db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {what}")
+
+    def _configure(self, table: str, options: dict[str, int]) -> None:
+        for name, value in options.items():
+            self.db.execute(f"INSERT INTO {table} ({table}, rank) VALUES (?, ?)", (name, value))
+
+    def _load(self) -> None:
+        """Read what is kept in memory besides the file; called when opened and after a rollback."""
+        self._part = self.db.execute("SELECT coalesce(max(id), 0) FROM parts")[0][0]
+
+    def positions(self) -> dict[bytes, bytes]:
+        """Device -> how far its log was applied, as ``set_positions`` was told. Empty for a fresh view."""
+        return {bytes(device): bytes(position) for device, position in self.db.execute("SELECT * FROM positions")}
+
+    def set_positions(self, positions: dict[bytes, bytes]) -> None:
+        """Note how far each device's log was applied; call it inside the ``bulk`` that applied it."""
+        with self._batch():
+            self.db.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", list(positions.items()))
+
+    @contextmanager
+    def bulk(self) -> Iterator[None]:
+        """Apply, erase and set positions as one; into an empty view, indexes are made at the end.
+
+        After an exception the view is as it was (an empty view: empty), or has some of the parts without the positions, so that
+        applying them again completes it.
+        """
+        if self._open:
+            raise RuntimeError("bulk() is not nested")
+        fresh = not self.db.execute("SELECT 1 FROM parts LIMIT 1")
+        if fresh:
+            self._begin_building()
+        self.db.execute("BEGIN IMMEDIATE")
+        self._open = True
+        try:
+            yield
+            self._flush()
+            if fresh:
+                self._finish_building()
+            self.db.execute("COMMIT")
+        except BaseException:
+            self._give_up(fresh=fresh)
+            raise
+        finally:
+            self._open = False
+
+    def _give_up(self, *, fresh: bool) -> None:
+        """After a failure: roll back, and empty a half-built view; a disk that refuses that too finds it so when opened."""
+        with suppress(AmparoError):  # SQLite may have rolled back already
+            self.db.execute("ROLLBACK")
+        with suppress(AmparoError):
+            if fresh:
+                self._reset()
+            self._load()
+
+    def _begin_building(self) -> None:
+        self.db.execute("INSERT INTO meta VALUES ('building', '1')")
+        for name in {**_INDEXES, **self.INDEXES}:
+            self.db.execute(f"DROP INDEX IF EXISTS {name}")
+        for table in self.WORDS:
+            self._configure(table, _FTS_BULK)
+
+    def _finish_building(self) -> None:
+        self._make_indexes()
+        for table in self.WORDS:
+            self._configure(table, _FTS_DAILY)
+        self.db.execute("DELETE FROM meta WHERE name = 'building'")
+
+    @contextmanager
+    def _batch(self) -> Iterator[None]:
+        """Inside an open ``bulk`` nothing, else one of its own."""
+        if self._open:
+            yield
+        else:
+            with self.bulk():
+                yield
+
+    def _wrote(self, rows: int) -> None:
+        """Commit now and then, so that the write-ahead log of a long load stays short."""
+        self._since_commit += rows
+        if self._since_commit >= _COMMIT_ROWS:
+            self._flush()
+            self.db.execute("COMMIT")
+            self.db.execute("BEGIN IMMEDIATE")
+            self._since_commit = 0
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def apply(self, origin: tuple[int, int, int], type: str, rows: Sequence[list[Any]]) -> None:
+        """Add one part; without effect if a part of this origin is here already. A type this version does not know is kept."""
+        with self._batch():
+            if self.db.execute("SELECT 1 FROM parts WHERE device = ? AND seq = ? AND part = ?", tuple(origin)):
+                return
+            self._part += 1
+            self._device = origin[0]
+            ids = self._take(self._part, type, rows)
+            packed = array("q", ids).tobytes()
+            self.db.execute("INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?)", (self._part, *origin, type, packed))
+            self._wrote(len(rows))
+
+    def erase(self, origin: tuple[int, int, int]) -> None:
+        """Remove every row that came from the part, and its words from the index. Without effect if it is not here."""
+        with self._batch():
+            self._flush()
+            found = self.db.execute(
+                "SELECT id, type, ids FROM parts WHERE device = ? AND seq = ? AND part = ?", tuple(origin)
+            )
+            for part, _, packed in found:
+                self._erase_part(part, list(array("q", packed)))
+                self.db.execute("DELETE FROM parts WHERE id = ?", (part,))
+
+    def _take(self, part: int, type: str, rows: Sequence[list[Any]]) -> list[int]:
+        """Store a part's rows. Returns the numbers by which ``_erase_part`` finds what is not in ``rows``."""
+        for row in rows:
+            self._put(part, type, row, self._keys(type, row))
+        return []
+
+    def _keys(self, type: str, row: list[Any]) -> Keys:  # noqa: ARG002
+        """By what a row of this type is found."""
+        return Keys()
+
+    def _put(self, part: int, type: str, row: list[Any], keys: Keys) -> None:
+        if keys.id:
+            for n, old in self.db.execute("SELECT n, row FROM rows WHERE type = ? AND id = ? AND current", (type, keys.id)):
+                self.db.execute("UPDATE rows SET current = 0 WHERE n = ?", (n,))
+                self._left(type, n, cbor2.loads(old))
+        [(n,)] = self.db.execute(
+            "INSERT INTO rows (part, type, id, dataset, key, person, a, b, current, row)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?) RETURNING n",
+            (part, type, keys.id, keys.dataset, keys.key, keys.person, keys.a, keys.b, cbor2.dumps(row)),
+        )
+        self._came(type, n, row)
+
+    def _erase_part(self, part: int, ids: list[int]) -> None:  # noqa: ARG002
+        for n, type, id, current, row in self.db.execute("SELECT n, type, id, current, row FROM rows WHERE part = ?", (part,)):
+            if current:
+                self._left(type, n, cbor2.loads(row))
+            self.db.execute("DELETE FROM rows WHERE n = ?", (n,))
+            if current and id:
+                for last, old in self.db.execute(
+                    "SELECT n, row FROM rows WHERE type = ? AND id = ? ORDER BY n DESC LIMIT 1", (type, id)
+                ):
+                    self.db.execute("UPDATE rows SET current = 1 WHERE n = ?", (last,))
+                    self._came(type, last, cbor2.loads(old))
+
+    def _came(self, type: str, n: int, row: list[Any]) -> None:
+        """A row became the current one of its id."""
+
+    def _left(self, type: str, n: int, row: list[Any]) -> None:
+        """A row is no longer current, or about to be removed."""
+
+    def _flush(self) -> None:
+        """Write what was buffered."""
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def rows(self, type: str, where: str = "1", values: Sequence[Value] = ()) -> list[list[Any]]:
+        """The current rows of a type in the order they were applied; also of a type this version does not know."""
+        found = self.db.execute(f"SELECT row FROM rows WHERE type = ? AND current AND ({where}) ORDER BY n", (type, *values))
+        return [cbor2.loads(row) for (row,) in found]
+
+    def find(self, dataset: str, key: str, table: str) -> tuple[str, bytes] | None:
+        """(handle or "", digest) of the current row of type ``table`` under an import key, or None."""
+        found = self.db.execute(
+            "SELECT row FROM rows WHERE key = ? AND key <> '' AND dataset = ? AND type = ? AND current ORDER BY n DESC LIMIT 1",
+            (key, dataset, table),
+        )
+        if not found:
+            return None
+        row = cbor2.loads(found[0][0])
+        return ("" if table.startswith("consents@") else row[0]), digest(table, row)
+
+    def _origins(self, parts: str, values: Sequence[Value] | dict[str, Value]) -> list[Origin]:
+        """The origins of the parts whose ids the query ``parts`` selects, sorted."""
+        found = self.db.execute(f"SELECT device, seq, part FROM parts WHERE id IN ({parts}) ORDER BY 1, 2, 3", values)
+        return [Origin(*origin) for origin in found]
