@@ -64,9 +64,9 @@ def demo(words: list[str]) -> int:
 
 
 def test(words: list[str]) -> int:
-    """Run every nox session; words go to pytest."""
+    """Run every nox session, or pytest alone with ``words``."""
     environment(tests=True)
-    return call(program("python"), "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), *(["--", *words] if words else []))
+    return call(program("python"), "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), *(["--session", "tests", "--", *words] if words else []))
 
 
 def lint(words: list[str]) -> int:

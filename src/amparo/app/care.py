@@ -25,8 +25,10 @@ def verify(
         keys = {(key.compartment, key.epoch): key for key in session.keys.values()}
         for _, _, gone in session.ledger.check_bodies(keys):
             parts, erased = parts + 1, erased + gone
-            if progress and parts % 1000 == 0:
-                progress(parts, total)
+            if parts % 1000 == 0:
+                session.keep_alive()
+                if progress:
+                    progress(parts, total)
     unfinished = sum(log.unfinished(end) for log, end in zip(
         session.ledger.logs.values(), session.ledger.ends().values(), strict=True))  # fmt: skip
     return {

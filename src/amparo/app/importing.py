@@ -61,7 +61,9 @@ def import_folder(
             run = importer.run(
                 folder, plan, change, recorded=now_ms(), progress=progress, errors=errors, skip_bad=skip_bad is not None
             )
-            for part in run:
+            for count, part in enumerate(run):
+                if count % 1000 == 0:
+                    session.keep_alive()
                 change.put(part.compartment, part.type, part.rows)
                 result.added[part.type] = result.added.get(part.type, 0) + len(part.rows)
             if errors.count and skip_bad is None:

@@ -6,13 +6,14 @@ Passphrases open slots, slots give rings, the agent holds rings, and a session a
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from amparo.app.session import Session, now_ms, read_marker
 from amparo.kernel import cbor
-from amparo.kernel.errors import BadInput, Locked
+from amparo.kernel.errors import AmparoError, BadInput, Locked
 from amparo.kernel.i18n import N_
 from amparo.ledger.ledger import Ledger
 from amparo.ledger.verify import read_genesis
@@ -169,11 +170,11 @@ def lock(folder: Path) -> bool:
 
 def panic(folder: Path, *, recovery_too: bool = False) -> agent_client.Panic:
     """Destroy the key slots, then end the agent and its clients: in under a second, needing no key and no answer."""
-    read_marker(folder)
     kinds = [EVERYDAY, IDENTITIES, *(["recovery"] if recovery_too else [])]
-    if has_demo_key(folder):
+    done = agent_client.panic(folder, kinds)
+    with suppress(AmparoError, OSError):  # nothing may stand in the way of a panic
         Disk().shred(folder / DEMO_KEY)
-    return agent_client.panic(folder, kinds)
+    return done
 
 
 # -- recovery, backup, restore -----------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from amparo.record.model import (
     Link,
     Passage,
 )
+from amparo.vault.blob_format import BlobDamaged, BlobMissing
 
 
 class PersonKnown(BadInput):
@@ -349,10 +350,20 @@ def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
     with session.ledger.writer(ring.device, ring.signing) as writer:
         count = writer.erase(places, authority=authority, now=now_ms())
     for file in files:
-        session.blobs().erase(file.blob)
+        _erase_blob(session, file)
     session.close()
     session.rebuild()
     return {"parts": count, "files": len(files), "sources": len(sources)}
+
+
+def _erase_blob(session: Session, file: File) -> None:
+    """Overwrite a sealed file, once it has opened with its own key: a false address must not destroy another file."""
+    store = session.blobs()
+    try:
+        store.open(file.blob, file.key, file.size, file.sha256).close()
+    except (BlobMissing, BlobDamaged):
+        return  # its key is shredded already: what is left of it cannot be read
+    store.erase(file.blob)
 
 
 def _own_sources(session: Session, person: str) -> list[str]:

@@ -181,7 +181,9 @@ class Session:
     def _replay_into(self, view: Any, key: CompartmentKey, since: dict[bytes, Position], ends: dict[bytes, Position]) -> None:
         numbers = self.ledger.numbers()
         with view.bulk():
-            for replayed in self.ledger.replay({(key.compartment, key.epoch): key}, since, ends):
+            for count, replayed in enumerate(self.ledger.replay({(key.compartment, key.epoch): key}, since, ends)):
+                if count % 5000 == 0:
+                    self.keep_alive()
                 if replayed.type == TOMBSTONE:
                     for device, seq, part, *_ in replayed.rows:
                         view.erase(Origin(numbers.get(device, 0), seq, part))
