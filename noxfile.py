@@ -5,7 +5,6 @@ Invariant: sessions make no environments of their own but one, where the built w
 
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -20,7 +19,6 @@ ROOT = Path(__file__).parent
 BUILT = ROOT / "build" / "wheel"
 # What some tests use of the system, and the Debian package that has it. Without it those tests are skipped, visibly.
 PROGRAMS = {"pdftoppm": "poppler-utils", "openssl": "openssl", "restic": "restic"}
-FONTS = "fonts-hosny-amiri"
 
 
 @nox.session
@@ -72,9 +70,6 @@ def _pytest(session: nox.Session, python: str, *words: str) -> None:
 def _system_packages(session: nox.Session) -> None:
     """Say which system packages are missing; as root in CI on Debian, try to install them."""
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
-    fonts = subprocess.run(["fc-list"], capture_output=True, text=True, check=False).stdout if shutil.which("fc-list") else ""
-    if "Amiri" not in fonts:
-        missing.append(FONTS)
     if missing and os.environ.get("CI") and shutil.which("apt-get") and os.geteuid() == 0:
         command = ["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", *missing]
         session.run(*command, external=True, silent=True, success_codes=range(256), env={"DEBIAN_FRONTEND": "noninteractive"})

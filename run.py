@@ -66,13 +66,13 @@ def demo(words: list[str]) -> int:
 def test(words: list[str]) -> int:
     """Run every nox session, or pytest alone with ``words``."""
     environment(tests=True)
-    return call(program("python"), "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), *(["--session", "tests", "--", *words] if words else []))
+    return nox(*(["--session", "tests", "--", *words] if words else []))
 
 
 def lint(words: list[str]) -> int:
     """Run the nox session that needs no test."""
     environment(tests=True)
-    return call(program("python"), "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), "--session", "lint", *words)
+    return nox("--session", "lint", *words)
 
 
 def bench(words: list[str]) -> int:
@@ -95,7 +95,7 @@ def amparo(words: list[str]) -> int:
 
 def environment(*, tests: bool) -> None:
     """Bring .venv to what uv.lock says. Where that was done before, nothing is run: it works without a network."""
-    wanted = hashlib.sha256(f"{sys.version} {ROOT}".encode())
+    wanted = hashlib.sha256(str(ROOT).encode())
     for name in ("uv.lock", "pyproject.toml"):
         wanted.update((ROOT / name).read_bytes())
     stamp = VENV / ("amparo-with-tests" if tests else "amparo-without-tests")
@@ -171,6 +171,11 @@ def variables() -> dict[str, str]:
 def program(name: str) -> str:
     """Return the path of a program of .venv."""
     return str(VENV / "Scripts" / (name + ".exe")) if os.name == "nt" else str(VENV / "bin" / name)
+
+
+def nox(*words: str) -> int:
+    """Run the sessions of noxfile.py."""
+    return call(program("python"), "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), *words)
 
 
 def call(*arguments: str) -> int:

@@ -1,6 +1,6 @@
 """Import, open, and the first page at a million claims: rates, peak memory, and the size on disk, in processes of their own.
 
-    ./run bench import [--claims 1000000]
+./run bench import [--claims 1000000]
 """
 
 import argparse
@@ -25,9 +25,12 @@ files:
          place: "{place}", source: "{source}", access: "{access}", stance: "{stance}"}
 """
 WORDS = (
-    "detained beaten taken station night men uniform building cell days released threatened phone searched house road car witness "
-    "said saw heard officer commander guard room water food ordered signed paper family village city office returned missing"
-).split() + "задержан избит участок ночью люди форма здание камера дней отпущен угрозы телефон дом дорога свидетель сказал".split()
+    (
+        "detained beaten taken station night men uniform building cell days released threatened phone searched house road car witness "
+        "said saw heard officer commander guard room water food ordered signed paper family village city office returned missing"
+    ).split()
+    + "задержан избит участок ночью люди форма здание камера дней отпущен угрозы телефон дом дорога свидетель сказал".split()
+)
 
 
 def make_tables(folder: Path, claims: int) -> None:

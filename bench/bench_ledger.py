@@ -1,6 +1,6 @@
 """Append and verify: the ledger against the bare calls it cannot do without, on the same bytes, in one run.
 
-    ./run bench ledger [--entries 100000]
+./run bench ledger [--entries 100000]
 """
 
 import argparse
@@ -62,9 +62,7 @@ def _verify(kit: Kit, count: int) -> None:
         verified = kit.ledger().verify(now=kit.now)
         full = time.perf_counter() - started
         ratios.append(full / bare)
-        seen = checkpoint.make(
-            kit.workspace, verified.heads.values(), signer=kit.everyday.device, key=kit.signing, now=kit.now
-        )
+        seen = checkpoint.make(kit.workspace, verified.heads.values(), signer=kit.everyday.device, key=kit.signing, now=kit.now)
         print(f"full verification {count / full:,.0f}/s, bare Ed25519 + SHA-256 {count / bare:,.0f}/s: {full / bare:.2f} x")
     started = time.perf_counter()
     kit.ledger().verify(now=kit.now, checkpoint=seen)

@@ -48,7 +48,9 @@ class Kit:
     def ledger(self, disk: Disk | None = None) -> Ledger:
         return Ledger(self.folder, self.workspace, disk or self.disk)
 
-    def found(self, certificate: Certificate | None = None, signing: SigningKey | None = None, disk: Disk | None = None) -> None:
+    def found(
+        self, certificate: Certificate | None = None, signing: SigningKey | None = None, disk: Disk | None = None
+    ) -> None:
         """Write the first entry of a device's log."""
         certificate = certificate or self.certificate
         with (

@@ -24,7 +24,13 @@ class Sighting(NamedTuple):
 def forms(word: str) -> Iterator[tuple[str, bytes]]:
     """The byte forms of a word: as written, lower, upper, folded, romanised; UTF-8, UTF-16 both ways, CP1251, base64 at each
     of its three alignments, hexadecimal."""
-    spellings = {"written": word, "lower": word.lower(), "upper": word.upper(), "folded": fold(word), "romanised": romanise(word)}
+    spellings = {
+        "written": word,
+        "lower": word.lower(),
+        "upper": word.upper(),
+        "folded": fold(word),
+        "romanised": romanise(word),
+    }
     for name, text in spellings.items():
         yield f"{name}, UTF-8", text.encode()
         yield f"{name}, UTF-16LE", text.encode("utf-16-le")
@@ -42,9 +48,7 @@ def forms(word: str) -> Iterator[tuple[str, bytes]]:
 
 def scan(files: Iterable[Path], words: list[str]) -> list[Sighting]:
     """Every sighting of every form of every word (forms under six bytes are passed over) in the files' bytes."""
-    needles = {
-        data: (index, how) for index, word in enumerate(words) for how, data in forms(word) if len(data) >= 6
-    }
+    needles = {data: (index, how) for index, word in enumerate(words) for how, data in forms(word) if len(data) >= 6}
     longest = max(map(len, needles), default=0)
     found = []
     for path in files:

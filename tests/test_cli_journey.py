@@ -39,14 +39,18 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 def test_a_day_of_a_documenter(shell: Shell) -> None:
     """Register, interview, consent, correct, show, trace, status: each verb does what it says and speaks JSON."""
-    person = shell.amparo("person", "add", "--form", "-", stdin=f"names: [{MADE_UP}]\ncontacts: {{telephone: '+7 900 000 00 11'}}\n")
+    person = shell.amparo(
+        "person", "add", "--form", "-", stdin=f"names: [{MADE_UP}]\ncontacts: {{telephone: '+7 900 000 00 11'}}\n"
+    )
     assert person["handle"] == "P-0001"
     made = shell.amparo("interview", "P-0001", "--form", "-", stdin=INTERVIEW)
     assert len(made["claims"]) == 2
     shown = shell.amparo("show", "P-0001")
     assert MADE_UP not in json.dumps(shown, ensure_ascii=False)
     assert {claim["text"] for claim in shown["claims"]} >= {"I was held for nine days."}
-    new = shell.amparo("correct", made["claims"][1], "--set", "text=I was held for ten days.", "--reason", "corrected by the speaker")
+    new = shell.amparo(
+        "correct", made["claims"][1], "--set", "text=I was held for ten days.", "--reason", "corrected by the speaker"
+    )
     traced = shell.amparo("trace", new["handle"])
     (item,) = traced["claims"]
     assert item["entry"]["signature_valid"] is True

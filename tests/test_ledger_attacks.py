@@ -148,9 +148,7 @@ def test_device_certified_by_an_unknown_device(kit: Kit) -> None:
     keyring = __import__("amparo.vault.keyring", fromlist=["x"])
     everyday, identities = keyring.new_rings()
     ghost, _ = keyring.new_rings()
-    forged = keyring.certify(
-        everyday, identities, workspace=kit.workspace, number=2, issuer=ghost.device, signer=ghost.signing
-    )
+    forged = keyring.certify(everyday, identities, workspace=kit.workspace, number=2, issuer=ghost.device, signer=ghost.signing)
     kit.found(forged, everyday.signing)
     with pytest.raises(verify.UnknownDevice):
         check(kit)
@@ -362,7 +360,9 @@ def test_prev_lies_where_the_walk_looks_for_it(kit: Kit) -> None:
 def test_not_canonical_encoding_of_a_true_payload(kit: Kit) -> None:
     """The same values in other bytes are refused before any signature is looked at."""
     raw = frames(kit)[1]
-    longer = raw.replace(b"\xa0\x59", b"\xb8\x00\x59", 1) if b"\xa0\x59" in raw else raw.replace(b"\xa0\x58", b"\xb8\x00\x58", 1)
+    longer = (
+        raw.replace(b"\xa0\x59", b"\xb8\x00\x59", 1) if b"\xa0\x59" in raw else raw.replace(b"\xa0\x58", b"\xb8\x00\x58", 1)
+    )
     with pytest.raises(NotCanonical):
         decode(longer)
 

@@ -120,7 +120,10 @@ def _agents(shell: Shell) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             environment = (folder / "environ").read_bytes()
-            if f"HOME={shell.home / 'home'}".encode() in environment and b"amparo.vault.agent" in (folder / "cmdline").read_bytes():
+            if (
+                f"HOME={shell.home / 'home'}".encode() in environment
+                and b"amparo.vault.agent" in (folder / "cmdline").read_bytes()
+            ):
                 found.append(int(folder.name))
         except OSError:
             continue

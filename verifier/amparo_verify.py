@@ -223,7 +223,7 @@ def read_first(entry, bodies, workspace):
 
 
 def accept(root, workspace, certificates):
-    """device -> key, for certificates that follow to the root."""
+    """Device -> key, for certificates that follow to the root."""
     keys, waiting, numbers = {}, list(certificates), set()
     while waiting:
         rest = []

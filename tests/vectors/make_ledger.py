@@ -29,7 +29,14 @@ def write(kit: Kit, name: str, expect: str, seen: str | None = None) -> None:
         for path in sorted(kit.folder.rglob("*"))
         if path.is_file() and path.name != "lock"
     }
-    vector = {"name": name, "expect": expect, "workspace": kit.workspace.hex(), "now": kit.now, "checkpoint": seen, "files": files}
+    vector = {
+        "name": name,
+        "expect": expect,
+        "workspace": kit.workspace.hex(),
+        "now": kit.now,
+        "checkpoint": seen,
+        "files": files,
+    }
     (HERE / f"{name.replace(' ', '-')}.json").write_text(json.dumps(vector, indent=1) + "\n")
 
 

@@ -99,7 +99,9 @@ def _keep_tables(session: Session, change: Change, folder: Path, plan: Mapping) 
             continue
         handle = found[0] if found else change.allocate("source")
         if not found:
-            entity = Entity(handle, "source", type="table", label=file.file, key=key, dataset=plan.dataset, basis="published source")
+            entity = Entity(
+                handle, "source", type="table", label=file.file, key=key, dataset=plan.dataset, basis="published source"
+            )
             change.put("record", Entity.TYPE, [entity.to_row()])
         sealed = session.blobs().seal_file(path)
         custody = [[now_ms(), session.ring.device.hex()[:8], "sealed at import"]]

@@ -31,7 +31,9 @@ class WorkspaceExists(BadInput):
 
 
 class SamePassphrase(BadInput):
-    template = N_("The identities need a passphrase of their own; whoever learns the everyday one must not read the names with it.")
+    template = N_(
+        "The identities need a passphrase of their own; whoever learns the everyday one must not read the names with it."
+    )
 
 
 class NotADemo(BadInput):
@@ -39,7 +41,9 @@ class NotADemo(BadInput):
 
 
 class NoSlot(Locked):
-    template = N_("The key slot “{kind}” is gone (was this workspace destroyed with `panic`?); only `amparo recover` can open it.")
+    template = N_(
+        "The key slot “{kind}” is gone (was this workspace destroyed with `panic`?); only `amparo recover` can open it."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ from amparo.vault.blob_format import BlobDamaged, BlobMissing
 
 class PersonKnown(BadInput):
     template = N_(
-        "A person with a like name is already registered ({handles}); look with `amparo show`, and register again with --anyway if "
+        "A person with a like name is already registered ({handles}); look with `amparo show`, and register "
+        "again with --anyway if "
         "it is somebody else."
     )
 
@@ -82,7 +83,8 @@ INTERVIEW_FACTS: Final = ("interviewer", "rights explained", "interview language
 @dataclass(slots=True)
 class Interview:
     """A conversation as it is recorded. ``person`` a handle; ``claims`` each a mapping with ``text`` and optional fields of
-    Claim (about, property, value, valid, place, access, voluntariness, polarity, verbatim); ``place`` vague on purpose."""
+    Claim (about, property, value, valid, place, access, voluntariness, polarity, verbatim); ``place`` vague on purpose.
+    """
 
     person: str
     claims: list[dict[str, Any]]
@@ -210,7 +212,19 @@ def _refuse_names(session: Session, interview: Interview) -> None:
 
 def _said(session: Session, number: int, raw: dict[str, Any], person: str) -> Claim:
     """One claim as it was said, checked; handle, source and passage come later."""
-    known = {"text", "about", "property", "value", "valid", "place", "access", "voluntariness", "polarity", "verbatim", "language"}
+    known = {
+        "text",
+        "about",
+        "property",
+        "value",
+        "valid",
+        "place",
+        "access",
+        "voluntariness",
+        "polarity",
+        "verbatim",
+        "language",
+    }
     for name in raw:
         if name not in known:
             raise BadInterview(field=f"claims, {number}, {name}", why="is not a field of a claim")
@@ -256,7 +270,9 @@ def _testimony(session: Session, change: Change, interview: Interview, source: s
 def _consent(person: str, source: str, raw: dict[str, Any]) -> Consent:
     def listed(name: str) -> list[str]:
         value = raw.get(name) or []
-        return [item.strip() for item in value.split(";") if item.strip()] if isinstance(value, str) else [str(v) for v in value]
+        return (
+            [item.strip() for item in value.split(";") if item.strip()] if isinstance(value, str) else [str(v) for v in value]
+        )
 
     return Consent(
         person, source,
@@ -292,15 +308,16 @@ def correct(session: Session, handle: str, fields: dict[str, str], reason: str) 
         raise Superseded(handle=handle, by=", ".join(newer))
     _check_corrections(session, fields)
     with session.change() as change:
+        corrected = replace(old.claim, **fields)  # type: ignore[arg-type]
         new = replace(
-            old.claim, **fields, handle=change.allocate("claim"), supersedes=handle, reason=reason.strip(), key="", recorded=now_ms()
-        )  # type: ignore[arg-type]
+            corrected, handle=change.allocate("claim"), supersedes=handle, reason=reason.strip(), key="", recorded=now_ms()
+        )
         change.put("record", Claim.TYPE, [new.to_row()])
     return new.handle
 
 
 def _check_corrections(session: Session, fields: dict[str, str]) -> None:
-    if "valid" in fields and fields["valid"]:
+    if fields.get("valid"):
         fields["valid"] = dates.parse(fields["valid"]).text
     for name, kind in (("place", "place"), ("subject", "")):
         if fields.get(name):

@@ -91,7 +91,10 @@ def dossier(session: Session, asked: Asked, target: Path, *, today: date | None 
 def _let_out(session: Session, asked: Asked, target: Path, finished: bytes, report: Report) -> dict[str, Any]:
     """First the entry, then the file: nothing leaves that the ledger does not tell of."""
     rows = [[session.ring.device.hex()[:8], "export dossier", report.sha256, f"{asked.purpose}; {asked.audience}", now_ms()]]
-    rows += [[session.ring.device.hex()[:8], f"override {item.id}", item.subject, item.reason, now_ms()] for item in report.overridden]
+    rows += [
+        [session.ring.device.hex()[:8], f"override {item.id}", item.subject, item.reason, now_ms()]
+        for item in report.overridden
+    ]
     with session.change(access=True) as change:
         change.put("record", "access@1", rows)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +108,8 @@ def _let_out(session: Session, asked: Asked, target: Path, finished: bytes, repo
 def _consents(session: Session) -> Consents:
     record = session.record
     bases = {entity.handle: entity.basis or "unknown" for entity in record.entities(kind="source")}
-    return Consents(record.consents(), bases, record.persons_of_sources())
+    told = {source: record.persons_of_source(source) for source in bases}
+    return Consents(record.consents(), bases, told)
 
 
 def _published(session: Session) -> Iterable[str]:

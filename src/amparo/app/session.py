@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from amparo.app.viewfiles import ViewFiles
 from amparo.kernel import cbor, ids
@@ -92,7 +92,7 @@ class Session:
         self.files = ViewFiles(folder / "views", self.disk)
         self._views: dict[str, Any] = {}
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -219,6 +219,8 @@ class Session:
         known = Position.unpack(cbor.decode(since)) if since else None
         with self.ledger.writer(ring.device, ring.signing, known) as writer:
             self.refresh()
+            if "testimony" in self.keys:
+                self.blobs().clean()
             change = Change(self)
             with writer.group(now=now_ms(), flags=ACCESS if access else 0) as group:
                 change.begin(group)

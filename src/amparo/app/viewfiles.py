@@ -22,7 +22,8 @@ class ViewFiles:
 
     def open(self, key: CompartmentKey) -> Database:
         """Open the compartment's view file; make an empty one where there is none or it cannot be read (a view is
-        rebuilt from the ledger, so damage to it costs time and no data). Raises ViewDisk."""
+        rebuilt from the ledger, so damage to it costs time and no data). Raises ViewDisk.
+        """
         try:
             generation, wrapped = cbor.decode(self.disk.read(self._key_path(key.name)))
             path = self._path(key.name, generation)

@@ -5,6 +5,7 @@ happened.
 """
 
 import functools
+import inspect
 import json
 import os
 import sys
@@ -75,7 +76,8 @@ def _fail(data: dict[str, object], sentence: str, code: int, *, as_json: bool) -
 
 
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --workspace and --json to a command; print what it returns: (data, text) or data alone."""
+    """Add --workspace and --json to a command, and print what it returns: (data, text)."""
+    signature = inspect.signature(function).parameters
 
     @click.option(
         "--workspace", "-w", "folder", type=click.Path(path_type=Path), envvar="AMPARO_WORKSPACE", default=None,
@@ -84,7 +86,9 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object instead of text."))
     @functools.wraps(function)
     def wrapped(*args: Any, folder: Path | None, as_json: bool, **kwargs: Any) -> None:
-        data, text = function(*args, folder=folder, **kwargs)
+        if "folder" in signature:
+            kwargs["folder"] = folder
+        data, text = function(*args, **kwargs)
         demo = bool(data.pop("demo", False))
         if as_json:
             click.echo(json.dumps({**({"demo": True} if demo else {}), **data}, ensure_ascii=False, indent=1, default=str))

@@ -15,13 +15,19 @@ from amparo.record.model import AUDIENCES, LINKS, PURPOSES, Identity, Name
 Result = tuple[dict[str, Any], str]
 
 
-@click.command("import", help=_("Import a folder of tables with its mapping.yaml.\n\nExample: amparo import examples/public-record"))
+@click.command(
+    "import", help=_("Import a folder of tables with its mapping.yaml.\n\nExample: amparo import examples/public-record")
+)
 @click.argument("tables", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--mapping", type=click.Path(path_type=Path, exists=True), help=_("Another mapping file."))
-@click.option("--skip-bad", type=click.Path(path_type=Path), help=_("Import the good rows and write the refused ones to this CSV file."))
+@click.option(
+    "--skip-bad", type=click.Path(path_type=Path), help=_("Import the good rows and write the refused ones to this CSV file.")
+)
 @passphrase_option
 @verb
-def import_(tables: Path, mapping: Path | None, skip_bad: Path | None, passphrase_fd: int | None, folder: Path | None) -> Result:
+def import_(
+    tables: Path, mapping: Path | None, skip_bad: Path | None, passphrase_fd: int | None, folder: Path | None
+) -> Result:
     needs = importing.holds_identities(tables, mapping)
     with opened(folder, identities=needs, descriptor=passphrase_fd) as session, progress(_("Importing")) as bar:
         result = importing.import_folder(session, tables, mapping=mapping, skip_bad=skip_bad, progress=bar)
@@ -35,7 +41,9 @@ def import_(tables: Path, mapping: Path | None, skip_bad: Path | None, passphras
         lines.append(_("{count} rows were refused; they are in {file}.").format(count=result.refused, file=result.rejected))
     lines += [_("Look at: {warning}").format(warning=warning) for warning in result.warnings[:10]]
     if needs:
-        lines.append(_("The tables with names lie in {folder} unsealed as before; remove them when you are done.").format(folder=tables))
+        lines.append(
+            _("The tables with names lie in {folder} unsealed as before; remove them when you are done.").format(folder=tables)
+        )
     return data, "\n".join(lines)
 
 
@@ -44,14 +52,20 @@ def person() -> None:
     """The verbs about persons."""
 
 
-@person.command("add", help=_('Register a person, sealed; prints the handle.\n\nExample: amparo person add --name "..." --alias "..."'))
+@person.command(
+    "add", help=_('Register a person, sealed; prints the handle.\n\nExample: amparo person add --name "..." --alias "..."')
+)
 @click.option("--name", "names", multiple=True, help=_("A name as written, in any script; give it again for another spelling."))
 @click.option("--alias", "aliases", multiple=True, help=_("A nickname or assumed name."))
 @click.option("--contact", "contacts", multiple=True, metavar="KIND=VALUE", help=_("telephone=..., e-mail=..., account=..."))
 @click.option("--document", "documents", multiple=True, metavar="KIND=NUMBER", help=_("passport=..., identity card=..."))
 @click.option("--birth", default="", help=_("Date of birth, as exact as known."))
 @click.option("--note", default="", help=_("Anything else that identifies the person."))
-@click.option("--form", type=click.File("r", encoding="utf-8"), help=_("Read these fields from a YAML file (- for standard input), so that no name enters the shell's history."))
+@click.option(
+    "--form",
+    type=click.File("r", encoding="utf-8"),
+    help=_("Read these fields from a YAML file (- for standard input), so that no name enters the shell's history."),
+)
 @click.option("--anyway", is_flag=True, help=_("Register although a person with a like name is known."))
 @click.option("--unnamed", is_flag=True, help=_("Register a person whose name is not known."))
 @passphrase_option
@@ -84,9 +98,13 @@ def person_add(
     )
 )
 @click.argument("person_handle", metavar="PERSON")
-@click.option("--form", type=click.File("r", encoding="utf-8"), help=_("Read the interview from this YAML file (- for standard input)."))
+@click.option(
+    "--form", type=click.File("r", encoding="utf-8"), help=_("Read the interview from this YAML file (- for standard input).")
+)
 @click.option("--recording", type=click.Path(path_type=Path, exists=True), help=_("A recording to seal with it."))
-@click.option("--check-names/--no-check-names", default=True, help=_("Search the words for sealed names (needs the identities)."))
+@click.option(
+    "--check-names/--no-check-names", default=True, help=_("Search the words for sealed names (needs the identities).")
+)
 @passphrase_option
 @verb
 def interview(
@@ -96,12 +114,15 @@ def interview(
     with opened(folder, identities=check_names, descriptor=passphrase_fd) as session:
         made = people.record_interview(session, people.interview_from(person_handle, raw, recording))
         data = {"demo": session.demo, **made}
-    return data, _("Recorded as source {source}: claims {claims}.").format(source=made["source"], claims=", ".join(made["claims"]))
+    return data, _("Recorded as source {source}: claims {claims}.").format(
+        source=made["source"], claims=", ".join(made["claims"])
+    )
 
 
 @click.command(
     help=_(
-        "Record what a person allows for a source, or that it is withdrawn.\n\nExample: amparo consent P-0001 S-0004 --purpose complaint"
+        "Record what a person allows for a source, or that it is withdrawn.\n\nExample: amparo consent "
+        "P-0001 S-0004 --purpose complaint"
         " --audience court --until 2030"
     )
 )
@@ -109,7 +130,13 @@ def interview(
 @click.argument("source", default="")
 @click.option("--purpose", "purposes", multiple=True, type=click.Choice(PURPOSES))
 @click.option("--audience", "audiences", multiple=True, type=click.Choice(AUDIENCES))
-@click.option("--name-to", "names", multiple=True, type=click.Choice(AUDIENCES), help=_("The person's own name may go out to this audience."))
+@click.option(
+    "--name-to",
+    "names",
+    multiple=True,
+    type=click.Choice(AUDIENCES),
+    help=_("The person's own name may go out to this audience."),
+)
 @click.option("--until", default="", help=_("The day or year it ends."))
 @click.option("--how", default="", help=_("How it was given: in writing, recorded, by message."))
 @click.option("--withdraw", is_flag=True, help=_("Take the consent back."))
@@ -119,16 +146,34 @@ def consent(
     person_handle: str, source: str, purposes: tuple[str, ...], audiences: tuple[str, ...], names: tuple[str, ...], until: str, how: str,
     withdraw: bool, passphrase_fd: int | None, folder: Path | None,
 ) -> Result:  # fmt: skip
-    raw = {"purposes": list(purposes), "audiences": list(audiences), "names": list(names), "until": until, "how": how, "withdrawn": withdraw}
+    raw = {
+        "purposes": list(purposes),
+        "audiences": list(audiences),
+        "names": list(names),
+        "until": until,
+        "how": how,
+        "withdrawn": withdraw,
+    }
     with opened(folder, descriptor=passphrase_fd) as session:
         people.give_consent(session, person_handle, source, raw)
         data = {"demo": session.demo, "person": person_handle, "source": source or None, **raw}
     return data, _("Withdrawn.") if withdraw else _("Recorded.")
 
 
-@click.command(help=_('Correct a claim: a new one supersedes it, the old one stays.\n\nExample: amparo correct C-0012 --set valid=2017-03 --reason "date misread"'))
+@click.command(
+    help=_(
+        'Correct a claim: a new one supersedes it, the old one stays.\n\nExample: amparo correct C-0012 --set valid=2017-03 --reason "date misread"'
+    )
+)
 @click.argument("handle")
-@click.option("--set", "fields", multiple=True, required=True, metavar="FIELD=VALUE", help=_("text, value, valid, place, polarity, access, voluntariness, stance, locator"))
+@click.option(
+    "--set",
+    "fields",
+    multiple=True,
+    required=True,
+    metavar="FIELD=VALUE",
+    help=_("text, value, valid, place, polarity, access, voluntariness, stance, locator"),
+)
 @click.option("--reason", required=True)
 @passphrase_option
 @verb
@@ -171,7 +216,9 @@ def erase(handle: str, authority: str, yes: bool, passphrase_fd: int | None, fol
     with opened(folder, identities=True, descriptor=passphrase_fd) as session:
         done = people.erase(session, handle, authority)
         data = {"demo": session.demo, "handle": handle, **done}
-    text = _("Erased {parts} parts and {files} files of {handle}. Backups made earlier still hold them: back up again, and destroy older copies.")
+    text = _(
+        "Erased {parts} parts and {files} files of {handle}. Backups made earlier still hold them: back up again, and destroy older copies."
+    )
     return data, text.format(handle=handle, **done)
 
 

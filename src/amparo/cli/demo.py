@@ -18,7 +18,12 @@ Result = tuple[dict[str, Any], str]
         "Example: amparo demo --workspace demo/workspace --pdf demo/dossier.pdf"
     )
 )
-@click.option("--example", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path("examples/public-record"), show_default=True)
+@click.option(
+    "--example",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path("examples/public-record"),
+    show_default=True,
+)
 @click.option("--pdf", type=click.Path(path_type=Path), default=Path("demo/dossier.pdf"), show_default=True)
 @verb
 def demo(example: Path, pdf: Path, folder: Path | None) -> Result:

@@ -23,7 +23,9 @@ def read_form(stream: Any) -> dict[str, Any]:
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.AliasEvent):
-                raise BadForm(why=_("it uses an alias, line {line}").format(line=event.start_mark.line + 1))
+                raise BadForm(
+                    why=_("it uses an alias, line {line}").format(line=event.start_mark.line + 1 if event.start_mark else "?")
+                )
         form = yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506  every scalar stays text: a date is no object
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -49,10 +51,16 @@ def ask_interview() -> dict[str, Any]:
         "place": ask(_("Where, vaguely (e.g. a town abroad)")),
         "claims": [],
     }
-    click.echo(_("Now what was said, a sentence at a time, in the person's words; handles instead of names. Empty to end."), err=True)
+    click.echo(
+        _("Now what was said, a sentence at a time, in the person's words; handles instead of names. Empty to end."), err=True
+    )
     while text := ask(_("Claim")):
         form["claims"].append({"text": text, "valid": ask(_("When (as exact as known)"))})
-    purposes = ask(_("Consent: for which purposes ({choices}; separated by ;)").format(choices="record; complaint; prosecution; publication"))
+    purposes = ask(
+        _("Consent: for which purposes ({choices}; separated by ;)").format(
+            choices="record; complaint; prosecution; publication"
+        )
+    )
     if purposes:
         audiences = ask(_("Consent: for which audiences (team; coalition; court; un body; public)"))
         form["consent"] = {"purposes": purposes, "audiences": audiences, "how": ask(_("Consent: how was it given?"))}

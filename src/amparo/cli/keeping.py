@@ -19,9 +19,13 @@ Result = tuple[dict[str, Any], str]
         "\n\nExample: amparo verify --checkpoint 2026-11.txt"
     )
 )
-@click.option("--checkpoint", type=click.File("r", encoding="utf-8"), help=_("A checkpoint kept elsewhere (- for standard input)."))
+@click.option(
+    "--checkpoint", type=click.File("r", encoding="utf-8"), help=_("A checkpoint kept elsewhere (- for standard input).")
+)
 @click.option("--quick", is_flag=True, help=_("Entries only, not the sealed parts."))
-@click.option("--identities", is_flag=True, help=_("Unlock the identities too, so that their parts are opened, not only hashed."))
+@click.option(
+    "--identities", is_flag=True, help=_("Unlock the identities too, so that their parts are opened, not only hashed.")
+)
 @passphrase_option
 @verb
 def verify(checkpoint: Any, quick: bool, identities: bool, passphrase_fd: int | None, folder: Path | None) -> Result:
@@ -29,19 +33,30 @@ def verify(checkpoint: Any, quick: bool, identities: bool, passphrase_fd: int | 
     with opened(folder, identities=identities, descriptor=passphrase_fd) as session, progress(_("Verifying")) as bar:
         data = care.verify(session, checkpoint=seen, bodies=not quick, progress=bar)
     lines = [
-        _("Verified: {entries} entries of {devices} device(s), {parts} sealed parts, {erased} erased by tombstone.").format(**data)
+        _("Verified: {entries} entries of {devices} device(s), {parts} sealed parts, {erased} erased by tombstone.").format(
+            **data
+        )
     ]
     if seen:
         lines.append(_("Nothing is missing since the checkpoint of {checkpoint}.").format(**data))
     else:
         lines.append(_("Without a checkpoint kept elsewhere nobody can tell whether the end of the ledger was cut off."))
     if data["unfinished_bytes"]:
-        lines.append(_("A write was cut short ({unfinished_bytes} bytes, never acknowledged); the next entry replaces it.").format(**data))
+        lines.append(
+            _("A write was cut short ({unfinished_bytes} bytes, never acknowledged); the next entry replaces it.").format(
+                **data
+            )
+        )
     lines += [_("Look at: {warning}").format(warning=warning) for warning in data["warnings"]]
     return data, "\n".join(lines)
 
 
-@click.command(help=_("Sign the heads of the ledger; print or send the result and keep it elsewhere.\n\nExample: amparo checkpoint > 2026-11.txt"))
+@click.command(
+    help=_(
+        "Sign the heads of the ledger; print or send the result and keep it elsewhere.\n\nExample: amparo "
+        "checkpoint > 2026-11.txt"
+    )
+)
 @passphrase_option
 @verb
 def checkpoint(passphrase_fd: int | None, folder: Path | None) -> Result:

@@ -28,14 +28,32 @@ class BadOverride(BadInput):
 )
 @click.option("--kind", type=click.Choice(["record"]), default="record", show_default=True)
 @click.option("--format", "form", type=click.Choice(["pdf", "json"]), default="pdf", show_default=True)
-@click.option("--purpose", type=click.Choice(PURPOSES), required=True, help=_("What it is for; every source's consent is checked against it."))
+@click.option(
+    "--purpose",
+    type=click.Choice(PURPOSES),
+    required=True,
+    help=_("What it is for; every source's consent is checked against it."),
+)
 @click.option("--audience", type=click.Choice(AUDIENCES), required=True, help=_("Who receives it."))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help=_("The file to write."))
-@click.option("--override", "overrides", multiple=True, metavar="FINDING=REASON", help=_("Let one finding out, for a reason that the dossier itself will print."))
+@click.option(
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="FINDING=REASON",
+    help=_("Let one finding out, for a reason that the dossier itself will print."),
+)
 @passphrase_option
 @verb
 def dossier(
-    kind: str, form: str, purpose: str, audience: str, out: Path, overrides: tuple[str, ...], passphrase_fd: int | None, folder: Path | None
+    kind: str,  # noqa: ARG001  one kind so far; click checks it
+    form: str,
+    purpose: str,
+    audience: str,
+    out: Path,
+    overrides: tuple[str, ...],
+    passphrase_fd: int | None,
+    folder: Path | None,
 ) -> Result:
     asked = release.Asked(purpose, audience, tuple(_override(text) for text in overrides), form)
     with opened(folder, identities=True, descriptor=passphrase_fd) as session:

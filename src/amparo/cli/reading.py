@@ -31,7 +31,9 @@ def status(passphrase_fd: int | None, folder: Any) -> Result:
     return data, "\n".join(lines)
 
 
-@click.command(help=_('Search the record, in Latin, Cyrillic or Arabic.\n\nExample: amparo search "detained Argun" --date 2017'))
+@click.command(
+    help=_('Search the record, in Latin, Cyrillic or Arabic.\n\nExample: amparo search "detained Argun" --date 2017')
+)
 @click.argument("words", nargs=-1)
 @click.option("--kind", help=_("Kind of the thing the claim is about: event, act, person ..."))
 @click.option("--date", help=_("A partial date: 2017, 2017-03, 2016-12/2017-02."))
@@ -104,7 +106,9 @@ def _line(item: Any) -> str:
         head = f"{item['handle']} {item['subject']} {item['property']}"
         if item.get("value"):
             head += f" = {item['value']}"
-        tail = "".join(f" ({item[key]})" for key in ("valid", "stance", "polarity") if item.get(key) and item[key] != "affirmed")
+        tail = "".join(
+            f" ({item[key]})" for key in ("valid", "stance", "polarity") if item.get(key) and item[key] != "affirmed"
+        )
         return f"{head}{tail}: {item.get('text', '')} [{item.get('source', '')}]"
     return ", ".join(f"{key}: {value}" for key, value in item.items() if value not in ("", [], False, 0))
 
@@ -124,15 +128,21 @@ def trace(what: str, passphrase_fd: int | None, folder: Any) -> Result:
     lines = []
     for item in data["claims"]:
         claim, entry = item["claim"], item["entry"]
-        lines.append(f"{claim['handle']}  {claim['subject']} {claim['property']}: {claim.get('text') or claim.get('value', '')}")
+        lines.append(
+            f"{claim['handle']}  {claim['subject']} {claim['property']}: {claim.get('text') or claim.get('value', '')}"
+        )
         if item["passage"]:
             lines.append(f"  passage   {item['passage']['handle']} ({item['passage']['locator']}): {item['passage']['text']}")
         if item["source"]:
             source = item["source"]
-            lines.append(f"  source    {source['handle']} {source.get('label', '')} {source.get('date', '')} [{source.get('basis', '')}]")
+            lines.append(
+                f"  source    {source['handle']} {source.get('label', '')} {source.get('date', '')} [{source.get('basis', '')}]"
+            )
         for file in item["files"]:
             lines.append(f"  file      {file['name']}, {file['size']} bytes, SHA-256 {file['sha256']}")
-        lines.append(f"  entry     device {entry['device']}, number {entry['seq']}, part {entry['part']}, SHA-256 {entry['sha256']}")
+        lines.append(
+            f"  entry     device {entry['device']}, number {entry['seq']}, part {entry['part']}, SHA-256 {entry['sha256']}"
+        )
         lines.append(f"  signature {entry['signature'][:32]}... by {entry['signed_by'][:16]}..., valid")
     return data, "\n".join(lines)
 

@@ -24,10 +24,12 @@ Result = tuple[dict[str, Any], str]
 
 @click.command(help=_("Make a new workspace.\n\nExample: amparo init ~/case"))
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--sheet", type=click.Path(path_type=Path), help=_("Write the recovery sheet to this file instead of the screen."))
+@click.option(
+    "--sheet", type=click.Path(path_type=Path), help=_("Write the recovery sheet to this file instead of the screen.")
+)
 @passphrase_option
 @verb
-def init(target: Path, sheet: Path | None, passphrase_fd: int | None, folder: Path | None) -> Result:
+def init(target: Path, sheet: Path | None, passphrase_fd: int | None) -> Result:
     ask = Passphrases(passphrase_fd)
     everyday = ask.ask(_("New passphrase (everyday work)"), confirm=passphrase_fd is None)
     identities = ask.ask(_("New passphrase of the identities (a different one)"), confirm=passphrase_fd is None)
@@ -87,12 +89,16 @@ def panic(no_recovery: bool, yes: bool, folder: Path | None) -> Result:
 
 
 @click.command(help=_("Open with the recovery sheet and set new passphrases.\n\nExample: amparo recover"))
-@click.option("--sheet", type=click.File("r", encoding="utf-8"), help=_("Read the recovery code from this file (- for standard input)."))
+@click.option(
+    "--sheet", type=click.File("r", encoding="utf-8"), help=_("Read the recovery code from this file (- for standard input).")
+)
 @passphrase_option
 @verb
 def recover(sheet: Any, passphrase_fd: int | None, folder: Path | None) -> Result:
     place = find_workspace(folder)
-    typed = sheet.read() if sheet else click.prompt(_("Recovery code (all lines, spaces do not matter)"), hide_input=True, err=True)
+    typed = (
+        sheet.read() if sheet else click.prompt(_("Recovery code (all lines, spaces do not matter)"), hide_input=True, err=True)
+    )
     code = recovery.RecoveryCode.read(typed)
     ask = Passphrases(passphrase_fd)
     everyday = ask.ask(_("New passphrase (everyday work)"), confirm=passphrase_fd is None)
@@ -101,7 +107,9 @@ def recover(sheet: Any, passphrase_fd: int | None, folder: Path | None) -> Resul
     return {"workspace": str(place)}, _("The new passphrases are set; the recovery sheet stays valid.")
 
 
-@click.command(help=_("Copy what is sealed into a folder; run it again to copy what changed.\n\nExample: amparo backup /media/stick/case"))
+@click.command(
+    help=_("Copy what is sealed into a folder; run it again to copy what changed.\n\nExample: amparo backup /media/stick/case")
+)
 @click.argument("target", type=click.Path(path_type=Path))
 @passphrase_option
 @verb
@@ -115,13 +123,16 @@ def backup(target: Path, passphrase_fd: int | None, folder: Path | None) -> Resu
 
 
 @click.command(
-    help=_("Restore a backup into a new folder, as a new device of the same workspace.\n\nExample: amparo restore /media/stick/case ~/case")
+    help=_(
+        "Restore a backup into a new folder, as a new device of the same workspace.\n\nExample: amparo "
+        "restore /media/stick/case ~/case"
+    )
 )
 @click.argument("source", type=click.Path(path_type=Path, exists=True))
 @click.argument("target", type=click.Path(path_type=Path))
 @passphrase_option
 @verb
-def restore(source: Path, target: Path, passphrase_fd: int | None, folder: Path | None) -> Result:
+def restore(source: Path, target: Path, passphrase_fd: int | None) -> Result:
     ask = Passphrases(passphrase_fd)
     everyday = ask.ask(_("Passphrase"))
     identities = ask.ask(_("Passphrase of the identities"))

@@ -29,7 +29,8 @@ def encode_rows(rows: list[list[Any]]) -> bytes:
 
 def decode(data: bytes) -> Any:
     """Decode canonical CBOR. Raises NotCanonical for anything ``encode`` would have written otherwise
-    (duplicate keys, longer integers, indefinite lengths, trailing bytes, tags, floats)."""
+    (duplicate keys, longer integers, indefinite lengths, trailing bytes, tags, floats).
+    """
     value = _loads(data)
     try:
         again = encode(value)

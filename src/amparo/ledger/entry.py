@@ -6,7 +6,8 @@ fixed place, so that a walk along the chain needs no decoding. What the parts sa
 
 import struct
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from mmap import mmap
+from typing import Any, Final, NamedTuple
 
 from amparo.kernel import cbor
 from amparo.kernel.errors import Unverified
@@ -126,7 +127,7 @@ _FORM: Final = (int, bytes, bytes, bytes, int, int, list, list, int, bytes, int,
 _SIZES: Final = {1: 16, 2: 16, 3: 32, 9: 16}
 
 
-def _header(fields: object) -> Header:
+def _header(fields: Any) -> Header:
     where = "?"
     if not isinstance(fields, list) or len(fields) != len(_FORM):
         raise BadEntry(where=where, why="not twelve fields")
@@ -144,16 +145,14 @@ def _header(fields: object) -> Header:
     parts = tuple(_triple(item, where, (bytes, bytes, int), (32, 32, None)) for item in fields[11])
     if len(parts) > MAX_PARTS or any(part[2] > MAX_PART for part in parts):
         raise BadEntry(where=where, why="too many or too large parts")
+    _, workspace, device, prev, seq, flags, _, clock, claimed, compartment, epoch, _ = fields
     return Header(
-        *fields[1:6],
-        tuple(Seen(*item) for item in deps),
-        Clock(*fields[7]),
-        *fields[8:11],
+        workspace, device, prev, seq, flags, tuple(Seen(*item) for item in deps), Clock(*clock), claimed, compartment, epoch,
         tuple(Part(*item) for item in parts),
-    )
+    )  # fmt: skip
 
 
-def _triple(item: object, where: str, kinds: tuple[type, ...], sizes: tuple[int | None, ...]) -> list[object]:
+def _triple(item: Any, where: str, kinds: tuple[type, ...], sizes: tuple[int | None, ...]) -> list[Any]:
     if not isinstance(item, list) or len(item) != 3:
         raise BadEntry(where=where, why="a list of three expected")
     for value, kind, size in zip(item, kinds, sizes, strict=True):
@@ -177,7 +176,7 @@ def frame(raw: bytes) -> bytes:
     return _LENGTH.pack(len(raw)) + raw
 
 
-def frame_length(data: bytes, at: int) -> int:
+def frame_length(data: bytes | bytearray | mmap, at: int) -> int:
     """The length that the frame at ``at`` announces."""
     return int(_LENGTH.unpack_from(data, at)[0])
 
@@ -189,8 +188,10 @@ def prev_of(raw: bytes) -> bytes:
 
 
 def announced_length(raw: bytes) -> int | None:
-    """The length an entry's own first bytes announce, or None if they are not an entry's: tells a torn write (a true
-    beginning, cut short) from damage."""
+    """The length an entry's own first bytes announce, or None if they are not an entry's.
+
+    Tells a torn write (a true beginning, cut short) from damage.
+    """
     start = len(COSE_START)
     if raw[:start] != COSE_START or len(raw) <= start or raw[start] not in _PREV_AT:
         return None

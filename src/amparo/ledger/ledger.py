@@ -135,9 +135,7 @@ class Ledger:
         ]
         yield from heapq.merge(*streams, key=lambda r: (r.header.clock, r.origin.device, r.origin.seq))
 
-    def _replay_log(
-        self, log: DeviceLog, number: int, keys: Keys, since: Position, last: int | None
-    ) -> Iterator[Replayed]:
+    def _replay_log(self, log: DeviceLog, number: int, keys: Keys, since: Position, last: int | None) -> Iterator[Replayed]:
         wrappers: dict[tuple[bytes, int], Wrapper] = {place: key.wrapper for place, key in keys.items()}
         with log.parts() as files:
             for placed in log.placed(since):
@@ -217,7 +215,9 @@ class Writer:
     @contextmanager
     def group(self, *, now: int, flags: int = 0) -> Iterator[Group]:
         """Collect entries and commit them together when the block ends; an exception leaves the log as it was."""
-        heads = [Head(d, p.seq, p.hash) for d, p in self.ledger.ends().items() if p.seq >= 0] if len(self.ledger.logs) > 1 else []
+        heads = (
+            [Head(d, p.seq, p.hash) for d, p in self.ledger.ends().items() if p.seq >= 0] if len(self.ledger.logs) > 1 else []
+        )
         group = Group(self.log, self.end, self.key, self.ledger.workspace, heads, now=now, flags=flags)
         try:
             yield group

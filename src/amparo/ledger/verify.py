@@ -27,6 +27,7 @@ from amparo.vault.keyring import BadCertificate, Certificate, workspace_id
 from amparo.vault.seal import VerifyKey, digest
 
 SKEW_MS: Final = 10 * 60 * 1000
+_NO_CLOCK: Final = Clock(0, 0)
 
 
 class ForeignEntry(Unverified):
@@ -84,7 +85,7 @@ class ForeignCheckpoint(Unverified):
 
 
 @dataclass(frozen=True, slots=True)
-class Warning_:
+class Flag:
     """Something to look at that proves nothing: a clock that jumped, an unfinished tail."""
 
     kind: str
@@ -101,9 +102,9 @@ class TrustedLog:
     now: int
     seq: int = -1
     hash: bytes = GENESIS_PREV
-    clock: Clock = Clock(0, 0)
+    clock: Clock = _NO_CLOCK
     hashes: dict[int, bytes] = field(default_factory=dict)
-    warnings: list[Warning_] = field(default_factory=list)
+    warnings: list[Flag] = field(default_factory=list)
 
     def update(self, raw: bytes) -> Entry:
         """Verify the next entry: form, signature, workspace, device, order, chain; flag clock skew. Returns it."""
@@ -131,9 +132,9 @@ class TrustedLog:
     def _flag_skew(self, entry: Entry) -> None:
         header = entry.header
         if header.clock <= self.clock:
-            self.warnings.append(Warning_("clock went back", entry.where, f"{header.clock.ms} ms"))
+            self.warnings.append(Flag("clock went back", entry.where, f"{header.clock.ms} ms"))
         if max(header.clock.ms, header.claimed) > self.now + SKEW_MS:
-            self.warnings.append(Warning_("clock ahead", entry.where, f"{header.claimed - self.now} ms"))
+            self.warnings.append(Flag("clock ahead", entry.where, f"{header.claimed - self.now} ms"))
 
 
 @dataclass(slots=True)
@@ -146,7 +147,7 @@ class Verified:
     certificates: dict[bytes, Certificate]
     heads: dict[bytes, Head]
     entries: int
-    warnings: list[Warning_]
+    warnings: list[Flag]
 
 
 OpenParts = Mapping[tuple[bytes, int], Sequence[bytes]]
@@ -209,7 +210,12 @@ def accept_certificates(root: VerifyKey, certificates: Iterable[Certificate]) ->
 
 
 def verify(
-    logs: Mapping[bytes, Iterable[bytes]], firsts: OpenParts, *, workspace: bytes, now: int, checkpoint: Checkpoint | None = None
+    logs: Mapping[bytes, Iterable[bytes]],
+    firsts: OpenParts,
+    *,
+    workspace: bytes,
+    now: int,
+    checkpoint: Checkpoint | None = None,
 ) -> Verified:
     """Verify whole logs: device id -> its entries' bytes in file order; ``firsts`` holds the open parts of entry 0 of each.
 
@@ -235,7 +241,7 @@ def verify(
     root, demo = next(iter(roots.values()))
     accepted = accept_certificates(root, certificates)
     result = Verified(root, workspace, demo, accepted, {}, 0, [])
-    seen = _walked_heads(checkpoint, workspace, accepted, root)
+    seen = _walked_heads(checkpoint, workspace, accepted)
     for device, stream in streams.items():
         _verify_log(result, TrustedLog(workspace, accepted[device], now), opening[device], stream, seen.get(device), checkpoint)
     missing = set(seen) - set(streams)
@@ -245,9 +251,7 @@ def verify(
     return result
 
 
-def _walked_heads(
-    checkpoint: Checkpoint | None, workspace: bytes, accepted: Mapping[bytes, Certificate], root: VerifyKey
-) -> dict[bytes, Head]:
+def _walked_heads(checkpoint: Checkpoint | None, workspace: bytes, accepted: Mapping[bytes, Certificate]) -> dict[bytes, Head]:
     if checkpoint is None:
         return {}
     if checkpoint.workspace != workspace:

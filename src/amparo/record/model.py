@@ -33,7 +33,7 @@ class Row:
     TYPE: ClassVar[str]
 
     def to_row(self) -> list[Any]:
-        values = _values(type(self))(self)
+        values = _values(type(self))(self)  # type: ignore[arg-type]
         return [list(value) if isinstance(value, (list, tuple)) else value for value in values]
 
     @classmethod

@@ -8,6 +8,7 @@ indexing rules, is emptied when it is opened, and says so by having no positions
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import MISSING, fields
 from typing import Any, ClassVar, NamedTuple
 
 import cbor2
@@ -15,9 +16,9 @@ import cbor2
 from amparo.kernel.errors import AmparoError
 from amparo.record import tokens
 from amparo.record.digest import digest
+from amparo.record.model import Assessment, Claim, Consent, Entity, File, Identity, Link, Passage, Row
 from amparo.vault.database import Database, Value
 
-_VERSION = f"1 {tokens.FINGERPRINT}"
 _COMMIT_ROWS = 200_000
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -46,6 +47,30 @@ class Origin(NamedTuple):
     device: int
     seq: int
     part: int
+
+
+class Shape:
+    """The row of a model in this version: which rows of other versions and hands can be read as one."""
+
+    def __init__(self, model: type[Row]) -> None:
+        every = fields(model)  # type: ignore[arg-type]
+        needed = [item for item in every if item.default is MISSING and item.default_factory is MISSING]
+        blanks: dict[Any, Any] = {"str": "", "bytes": b"", "int": 0}
+        self.blank = model(*(blanks[getattr(item.type, "__name__", item.type)] for item in needed)).to_row()
+        self.types = tuple(map(type, self.blank))
+
+    def fit(self, row: list[Any]) -> list[Any] | None:
+        """The row with this version's fields: missing ones by default, later ones left out. None if it is no such row."""
+        if tuple(map(type, row)) == self.types:
+            return row
+        full = [*row[: len(self.blank)], *self.blank[len(row) :]]
+        return full if row and tuple(map(type, full)) == self.types else None
+
+
+_MODELS: tuple[type[Row], ...] = (Entity, Claim, Link, Assessment, Consent, Identity, Passage, File)
+SHAPES = {model.TYPE: Shape(model) for model in _MODELS}
+UNREADABLE = "unreadable"
+_VERSION = f"1 {tokens.FINGERPRINT} {[len(shape.blank) for shape in SHAPES.values()]}"
 
 
 class Keys(NamedTuple):
@@ -217,14 +242,19 @@ class Store:
     def _take(self, part: int, type: str, rows: Sequence[list[Any]]) -> list[int]:
         """Store a part's rows. Returns the numbers by which ``_erase_part`` finds what is not in ``rows``."""
         for row in rows:
-            self._put(part, type, row, self._keys(type, row))
+            self._put(part, type, row)
         return []
 
     def _keys(self, type: str, row: list[Any]) -> Keys:  # noqa: ARG002
         """By what a row of this type is found."""
         return Keys()
 
-    def _put(self, part: int, type: str, row: list[Any], keys: Keys) -> None:
+    def _put(self, part: int, type: str, given: list[Any]) -> None:
+        """Store one row. A row of a known type that cannot be read as one is kept aside, so that a replay goes on."""
+        row = SHAPES[type].fit(given) if type in SHAPES else given
+        if row is None:
+            type, row = UNREADABLE, given
+        keys = self._keys(type, row)
         if keys.id:
             for n, old in self.db.execute("SELECT n, row FROM rows WHERE type = ? AND id = ? AND current", (type, keys.id)):
                 self.db.execute("UPDATE rows SET current = 0 WHERE n = ?", (n,))

@@ -8,6 +8,7 @@ Speed: rows are bound as they come, in one wide table; words are indexed in asce
 collect them in memory; both are written in batches.
 """
 
+import builtins
 import json
 from bisect import bisect_left
 from collections import Counter
@@ -21,7 +22,7 @@ from amparo.kernel import ids
 from amparo.kernel.errors import BadHandle
 from amparo.record import ground, tokens
 from amparo.record.model import Assessment, Claim, Consent, Entity, Link
-from amparo.record.store import Keys, Store
+from amparo.record.store import SHAPES, UNREADABLE, Keys, Store
 
 CURRENT, SUPERSEDED, RETRACTED = "current", "superseded", "retracted"
 STATUSES = (CURRENT, SUPERSEDED, RETRACTED)
@@ -30,8 +31,6 @@ CLAIM_COLUMNS = (
     " verbatim, language, person, key, dataset, supersedes, reason, recorded"
 )
 ENTITY_COLUMNS = "handle, kind, type, label, key, dataset, parent, official, basis, date, locator"
-_SHAPE = (*(str,) * 15, bool, *(str,) * 6, int)
-_ENTITY_SHAPE = (*(str,) * 7, bool, *(str,) * 3)
 _FIRST_DEVICE = ids.Handle("claim", 1, 0).packed
 _SHIFT = _FIRST_DEVICE.bit_length() - 1  # a row number above it is the device that gave the handle
 _BATCH = 20_000
@@ -120,16 +119,17 @@ class RecordWriter(Store):
         return super()._take(part, type, rows)
 
     def _take_claims(self, part: int, rows: Sequence[list[Any]]) -> list[int]:
-        """Buffer claims for the next flush. A row that is no claim is kept as of an unknown type, so that replay goes on."""
+        """Buffer claims for the next flush."""
         taken = []
+        fit = SHAPES[Claim.TYPE].fit
         for given in rows:
-            row = given if tuple(map(type, given)) == _SHAPE else _filled(given, Claim("", "", "").to_row(), _SHAPE)
+            row = fit(given)
             try:
                 number = claim_id(row[0]) if row else 0
             except BadHandle:
                 number = 0
-            if not number:
-                self._put(part, "unreadable", given, Keys())
+            if row is None or not number:
+                self._put(part, UNREADABLE, given)
                 continue
             taken.append(number)
             self._buffer.append((number, 0, tokens.when(row[6])[0] if row[6] else None, part, *row[1:]))
@@ -138,13 +138,13 @@ class RecordWriter(Store):
         return taken
 
     def _take_entity(self, part: int, given: list[Any]) -> None:
-        row = given if tuple(map(type, given)) == _ENTITY_SHAPE else _filled(given, Entity("", "").to_row(), _ENTITY_SHAPE)
+        row = SHAPES[Entity.TYPE].fit(given)
         try:
             handle = ids.parse(row[0]) if row else None
         except BadHandle:
             handle = None
-        if handle is None:
-            self._put(part, "unreadable", given, Keys())
+        if row is None or handle is None:
+            self._put(part, UNREADABLE, given)
             return
         place = (handle.kind, handle.device)
         if handle.number <= self._seen.get(place, 0):
@@ -172,24 +172,21 @@ class RecordWriter(Store):
         self._count([("entity", kind, -1 if remove else 1)])
 
     def _keys(self, type: str, row: list[Any]) -> Keys:
-        try:
-            if type == Link.TYPE:
-                link = Link.from_row(row)
-                return Keys(link.handle, link.dataset, link.key, "", link.of, link.to)
-            if type == Assessment.TYPE:
-                found = Assessment.from_row(row)
-                return Keys(found.handle, found.dataset, found.key)
-            if type == Consent.TYPE:
-                consent = Consent.from_row(row)
-                known_as = json.dumps([consent.dataset, consent.key]) if consent.key else ""
-                return Keys(known_as, consent.dataset, consent.key, consent.person, consent.source)
-        except TypeError:
-            pass
+        if type == Link.TYPE:
+            link = Link.from_row(row)
+            return Keys(link.handle, link.dataset, link.key, "", link.of, link.to)
+        if type == Assessment.TYPE:
+            found = Assessment.from_row(row)
+            return Keys(found.handle, found.dataset, found.key)
+        if type == Consent.TYPE:
+            consent = Consent.from_row(row)
+            known_as = json.dumps([consent.dataset, consent.key]) if consent.key else ""
+            return Keys(known_as, consent.dataset, consent.key, consent.person, consent.source)
         return Keys()
 
     def _came(self, type: str, n: int, row: list[Any]) -> None:
-        if type == "counters@1":
-            self._gave(str(row[0]), self._device, int(row[1]))
+        if type == "counters@1" and tuple(map(builtins.type, row)) == (str, int):
+            self._gave(row[0], self._device, row[1])
         elif type in (Link.TYPE, Assessment.TYPE):
             try:
                 handle = ids.parse(row[0])
@@ -352,9 +349,3 @@ class RecordWriter(Store):
                     self.db.execute("DELETE FROM spare WHERE rowid = ?", (rowid,))
                     self._write_claims([tuple(cbor2.loads(spare))])
                 self._touched.add(number)
-
-
-def _filled(row: list[Any], blank: list[Any], shape: tuple[type, ...]) -> list[Any]:
-    """A row of an earlier or later version as this version's, [] if its values have the wrong types."""
-    full = [*row[: len(blank)], *blank[len(row) :]]
-    return full if tuple(map(type, full)) == shape and row else []

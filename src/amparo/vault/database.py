@@ -22,7 +22,9 @@ class ViewUnreadable(Unverified):
 
 
 class ViewDisk(DiskRefused):
-    template = N_("The disk refused to write the view {name} ({why}); free some space or make the folder writable, then try again.")
+    template = N_(
+        "The disk refused to write the view {name} ({why}); free some space or make the folder "
+        "writable, then try again.")
 
 
 class BadQuery(AmparoError):

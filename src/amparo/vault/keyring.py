@@ -100,7 +100,8 @@ class Certificate:
         kinds = [int, bytes, bytes, int, bytes, bytes, bytes, bytes]
         if not (isinstance(fields, list) and [type(x) for x in fields] == kinds and fields[0] == 1):
             raise BadCertificate(why="unknown form")
-        certificate = cls(*fields[1:3], fields[3], VerifyKey(fields[4]), *fields[5:8], raw=raw)
+        _, workspace, device, number, key, everyday, identities, issuer = fields
+        certificate = cls(workspace, device, number, VerifyKey(key), everyday, identities, issuer, raw)
         if device_id(certificate.key) != certificate.device or certificate.number < 1:
             raise BadCertificate(why="the device's id does not belong to its key")
         return certificate

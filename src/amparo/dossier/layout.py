@@ -1,0 +1,261 @@
+"""From a manifest to what the template draws: words, numbers of notes, directions, positions. Text stays data throughout.
+
+Invariant: whatever a source wrote reaches Typst as a JSON string and is set as a string, never parsed as markup; characters
+that would reorder or hide what a reader sees (controls, bidirectional overrides) are left out.
+"""
+
+import unicodedata
+from dataclasses import asdict
+from datetime import date
+from functools import cache
+from typing import Any
+
+from amparo.dossier import timeline, words
+from amparo.dossier.manifest import (
+    Actor,
+    Cell,
+    ClaimRef,
+    Contradiction,
+    Figure,
+    Manifest,
+    Mark,
+    Paragraph,
+    Section,
+    Sentence,
+    Source,
+)
+from amparo.kernel.text import script_of
+from amparo.record import vocabulary
+
+_RIGHT_TO_LEFT = {"Arab": "ar", "Hebr": "he"}
+# letter and form of a role's sign: support a disc, voice a square, neither an outline, refusal an outlined square
+_SIGNS: dict[str, tuple[str, str]] = {
+    "delivered": ("D", "disc"), "joined": ("J", "disc"), "invoked": ("I", "disc"), "sponsored": ("S", "disc"),
+    "yes": ("Y", "disc"), "called": ("C", "square"), "raised": ("R", "square"), "concern": ("E", "square"),
+    "condemned": ("K", "square"), "urged": ("U", "square"), "requested": ("Q", "square"), "asked": ("A", "ring"),
+    "abstain": ("O", "ring"), "absent": ("B", "ring"), "declined": ("X", "box"), "no": ("N", "box"),
+    "not raised": ("F", "box"),
+}  # fmt: skip
+_LADDER = "standard of proof"
+
+
+def data(manifest: Manifest) -> dict[str, Any]:
+    """All the template needs, as plain JSON values."""
+    shape = _Shape(manifest)
+    shown = {
+        "words": shape.words(), "language": manifest.language, "title": _clean(manifest.title), "demo": manifest.demo,
+        "date": manifest.head_date, "date words": words.day(date.fromisoformat(manifest.head_date)),
+        "hash": manifest.head_hash, "purpose": words.plain(manifest.purpose), "audience": words.plain(manifest.audience),
+        "standards": [_label(_LADDER, standard) for standard in manifest.standards],
+        "counts": [[words.plain(kind), str(count)] for kind, count in manifest.counts],
+        "figures": [shape.figure(figure) for figure in manifest.figures],
+        "grounds": [[_label("ground", ground), cell] for ground, cell in manifest.ground_counts],
+        "timeline": timeline.draw(manifest.marks), "marks": [shape.mark(mark) for mark in manifest.marks],
+        "contradictions": [shape.contradiction(item) for item in manifest.contradictions],
+        "actors": [shape.actor(actor) for actor in manifest.actors],
+        "matrix": shape.matrix(),
+        "sources": [_source(source) for source in manifest.sources],
+        "overrides": [asdict(override) for override in manifest.overrides],
+        "index": [shape.index(paragraph) for paragraph in manifest.paragraphs()],
+    }  # fmt: skip
+    for name in ("events", "measures", "proceedings", "protection"):
+        shown[name] = [shape.section(section) for section in getattr(manifest, name)]
+    return shown
+
+
+class _Shape:
+    """What needs to look up a claim, a source or a paragraph."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._claims = {claim.handle: claim for claim in manifest.claims}
+        self._sources = {source.handle: source for source in manifest.sources}
+        self._numbers = {paragraph.number for paragraph in manifest.paragraphs()}
+
+    def words(self) -> dict[str, str]:
+        ladder = ", ".join(_label(_LADDER, term).lower() for term in vocabulary.load().terms(_LADDER))
+        fixed = words.words()
+        fixed["method 3"] = fixed["method 3"].format(ladder=ladder)
+        return fixed
+
+    def section(self, section: Section) -> dict[str, Any]:
+        subtitle = " · ".join(part for part in (section.handle, words.when(section.when) if section.when else "", section.place) if part)
+        paragraphs = [self.paragraph(paragraph) for paragraph in section.paragraphs]
+        return {"title": _clean(section.title), "subtitle": _clean(subtitle), "paragraphs": paragraphs}
+
+    def paragraph(self, paragraph: Paragraph) -> dict[str, Any]:
+        lead = ", ".join(part for part in (words.when(paragraph.when) if paragraph.when else "", paragraph.place) if part)
+        return {
+            "n": paragraph.number,
+            "lead": _clean(lead),
+            "rtl": _direction(" ".join(sentence.text for sentence in paragraph.sentences)),
+            "runs": self.runs(paragraph.sentences),
+        }
+
+    def runs(self, sentences: tuple[Sentence, ...]) -> list[dict[str, Any]]:
+        """Sentences of one stance, language and place of origin together, so that one note serves them all."""
+        runs: list[tuple[tuple[object, ...], list[Sentence]]] = []
+        for sentence in sentences:
+            first = self._claims.get(sentence.claims[0]) if sentence.claims else None
+            origin = (first.source, first.passage, first.voluntariness, first.access) if first else ()
+            same = (sentence.stance, sentence.language, _direction(sentence.text), *origin)
+            if runs and runs[-1][0] == same:
+                runs[-1][1].append(sentence)
+            else:
+                runs.append((same, [sentence]))
+        shown, before = [], ""
+        for _same, together in runs:
+            stance = together[0].stance
+            text = _clean(" ".join(sentence.text for sentence in together))
+            claims = [claim for sentence in together for claim in sentence.claims]
+            shown.append({
+                "stance": words.plain(stance) if stance != before else "", "text": text, "rtl": _direction(text),
+                "lang": together[0].language, "notes": self.notes(claims),
+            })  # fmt: skip
+            before = stance
+        return shown
+
+    def notes(self, claims: list[str]) -> list[dict[str, str]]:
+        """One note for each source and passage: the source's handle (a link) and the rest in words."""
+        together: dict[tuple[str, str], list[ClaimRef]] = {}
+        for handle in dict.fromkeys(claims):
+            if handle in self._claims:
+                claim = self._claims[handle]
+                together.setdefault((claim.source, claim.passage), []).append(claim)
+        return [self._note(*origin, found) for origin, found in together.items()]
+
+    def _note(self, source: str, passage: str, claims: list[ClaimRef]) -> dict[str, str]:
+        known = self._sources.get(source)
+        label = _clean(known.label) if known else ""
+        date_words = words.when(known.date) if known and known.date else ""
+        how = {word: None for claim in claims for word in _how(claim)}
+        locators = ", ".join(dict.fromkeys(claim.locator for claim in claims if claim.locator))
+        cited = ", ".join(part for part in (label, date_words) if part)
+        where = ", ".join(part for part in (passage, _clean(locators)) if part)
+        rest = [part for part in (cited, where, spans([claim.handle for claim in claims]), "; ".join(how)) if part]
+        return {"source": source if known else "", "text": " · ".join(rest) + "."}
+
+    def figure(self, figure: Figure) -> dict[str, Any]:
+        return {
+            "value": words.number(figure.value), "label": _clean(figure.label), "about": _clean(figure.about),
+            "when": words.when(figure.when) if figure.when else "", "stance": words.plain(figure.stance),
+            "notes": self.notes(list(figure.claims)),
+        }  # fmt: skip
+
+    def mark(self, mark: Mark) -> dict[str, Any]:
+        return {
+            "when": words.when(mark.when), "text": _clean(mark.text), "rtl": _direction(mark.text),
+            "n": mark.paragraph if mark.paragraph in self._numbers else 0, "lane": mark.lane,
+        }  # fmt: skip
+
+    def contradiction(self, item: Contradiction) -> dict[str, Any]:
+        assessment = None
+        if item.assessment:
+            found = item.assessment
+            assessment = {
+                "handle": found.handle, "proposition": _clean(found.proposition), "standard": _label(_LADDER, found.standard),
+                "outcome": _label("assessment outcome", found.outcome), "reasons": _clean(found.reasons),
+                "assessor": _clean(found.assessor), "date": words.when(found.date) if found.date else "",
+            }  # fmt: skip
+        sides = ([{"rtl": _direction(each.text), "runs": self.runs((each,))} for each in side] for side in (item.left, item.right))
+        left, right = sides
+        return {"left": left, "right": right, "relations": [_clean(text) for text in item.relations], "assessment": assessment}
+
+    def actor(self, actor: Actor) -> dict[str, Any]:
+        numbers = [number for number in actor.paragraphs if number in self._numbers]
+        claimed = self.runs(actor.claimed)
+        return {"handle": actor.handle, "name": _clean(actor.name), "type": _clean(actor.type), "runs": claimed, "numbers": numbers}
+
+    def matrix(self) -> dict[str, Any] | None:
+        matrix = self._manifest.matrix
+        if not matrix.rows:
+            return None
+        used = {role for row in matrix.rows for cell in row.cells if cell for role in cell.roles}
+        terms = vocabulary.load().terms("position")
+        legend = [{"sign": sign(role), "label": _label("position", role)} for role in sorted(used, key=lambda r: (terms + [r]).index(r))]
+        columns = [
+            {"key": chr(65 + index) if index < 26 else str(index), "label": _clean(each.label),
+             "when": words.when(each.when) if each.when else "", "n": each.paragraph if each.paragraph in self._numbers else 0,
+             "notes": self.notes(self._column(index))}
+            for index, each in enumerate(matrix.instruments)
+        ]  # fmt: skip
+        rows = [{"code": row.code, "name": row.name, "cells": [_cell(cell) for cell in row.cells]} for row in matrix.rows]
+        silent = any(cell is not None and not cell.roles for row in matrix.rows for cell in row.cells)
+        return {"columns": columns, "rows": rows, "legend": legend, "silent": silent}
+
+    def _column(self, index: int) -> list[str]:
+        cells = (row.cells[index] for row in self._manifest.matrix.rows)
+        return [claim for cell in cells if cell for claim in cell.claims]
+
+    def index(self, paragraph: Paragraph) -> dict[str, Any]:
+        """The claims of a paragraph and the entries that hold them, in short."""
+        claims = paragraph.claims()
+        entries = sorted({self._claims[claim].entry for claim in claims if claim in self._claims})
+        return {"n": paragraph.number, "text": f"{spans(list(claims))} ({', '.join('.'.join(map(str, entry)) for entry in entries)})"}
+
+
+def sign(role: str) -> dict[str, str]:
+    """Letter and form of a role in the matrix; a role that is none of ours is an outline with its first letter."""
+    letter, form = _SIGNS.get(role, (role[:1].upper() or "?", "ring"))
+    return {"letter": letter, "form": form}
+
+
+def spans(handles: list[str]) -> str:
+    """C-0012–C-0015, C-0020: neighbours drawn together."""
+    pieces: list[list[str]] = []
+    for handle in handles:
+        head, _dash, number = handle.rpartition("-")
+        if pieces and number.isdigit():
+            before, _dash, last = pieces[-1][1].rpartition("-")
+            if before == head and last.isdigit() and int(last) + 1 == int(number):
+                pieces[-1][1] = handle
+                continue
+        pieces.append([handle, handle])
+    return ", ".join(first if first == last else f"{first}–{last}" for first, last in pieces)
+
+
+def _cell(cell: Cell | None) -> list[dict[str, str]] | None:
+    return None if cell is None else [sign(role) for role in cell.roles]
+
+
+def _source(source: Source) -> dict[str, Any]:
+    return {
+        "handle": source.handle, "label": _clean(source.label), "type": _label("source material", source.type),
+        "basis": words.plain(source.basis), "date": words.when(source.date) if source.date else "", "claims": str(source.claims),
+        "files": [
+            {"sha256": file.sha256, "size": f"{file.size:,}".replace(",", "\u00a0"), "type": file.media_type,
+             "custody": [[_clean(part) for part in step] for step in file.custody]}
+            for file in source.files
+        ],
+    }  # fmt: skip
+
+
+def _how(claim: ClaimRef) -> list[str]:
+    """How it is known and how freely it was said, where that is worth saying."""
+    fixed = {"suspected coerced": words.WORDS["coerced"], "custodial": words.WORDS["custodial"]}
+    said = [words.ACCESS.get(claim.access, ""), fixed.get(claim.voluntariness, "")]
+    return [words.translated(word) for word in said if word]
+
+
+def _label(name: str, term: str) -> str:
+    return vocabulary.load().label(name, term)
+
+
+def _direction(text: str) -> str:
+    """“ar” or “he” for text mostly of a script written from right to left, else ""."""
+    return "" if text.isascii() else _RIGHT_TO_LEFT.get(script_of(text), "")
+
+
+@cache
+def _hidden() -> dict[int, str | None]:
+    """Controls, format and bidirectional characters: gone, but for the joiners that Arabic and Indic letters need."""
+    hidden: dict[int, str | None] = {point: None for point in range(0x20000) if unicodedata.category(chr(point)) in ("Cc", "Cf")}
+    for kept in "\u200c\u200d":
+        del hidden[ord(kept)]
+    return hidden
+
+
+def _clean(text: str) -> str:
+    """``text`` on one line, in NFC, without characters that have no form of their own."""
+    text = " ".join(text.split())
+    return text if text.isascii() and text.isprintable() else unicodedata.normalize("NFC", text).translate(_hidden())
