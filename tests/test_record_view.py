@@ -1,6 +1,6 @@
 """The record's view is a pure function of the parts applied: batches, order of opening and rebuilding cannot be seen in it."""
 
-import random
+import uuid
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthChe
 
 
 def fresh(folder: Path) -> Path:
-    return folder / f"{random.getrandbits(64):x}.db"
+    return folder / f"{uuid.uuid4().hex}.db"
 
 
 def test_replayed_twice_gives_the_same_answers(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def _keep_tables(session: Session, change: Change, folder: Path, plan: Mapping) 
         handle = found[0] if found else change.allocate("source")
         if not found:
             entity = Entity(
-                handle, "source", type="table", label=file.file, key=key, dataset=plan.dataset, basis="published source"
+                handle, "source", type="table", label=file.file, key=key, dataset=plan.dataset
             )
             change.put("record", Entity.TYPE, [entity.to_row()])
         sealed = session.blobs().seal_file(path)

@@ -66,12 +66,11 @@ def dossier(session: Session, asked: Asked, target: Path, *, today: date | None 
     on = today or datetime.now(UTC).date()
     overridden: tuple[tuple[str, str], ...] = ()
     while True:
-        manifest = compose.compose(
-            session.record, session.testimony, compose.Options(
-                purpose=asked.purpose, audience=asked.audience, head=content_head(session), demo=session.demo,
-                overrides=overridden,
-            ),
-        )  # fmt: skip
+        head = content_head(session)
+        options = compose.Options(
+            asked.purpose, asked.audience, head.hash, head.day.isoformat(), demo=session.demo, overrides=overridden
+        )
+        manifest = compose.compose(session.record, session.testimony, options)
         finished, media_type = build.build(manifest, asked.form)
         release = Release("dossier", asked.purpose, asked.audience, compose.sources_of(manifest), compose.persons_of(manifest))
         report = check(

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from amparo.app import opening
-from amparo.app.session import NotAWorkspace, Session
+from amparo.app.session import NotAWorkspace, Session, read_marker
 from amparo.kernel.errors import AmparoError, BadInput
 from amparo.kernel.i18n import N_, _
 from amparo.vault.slots import Passphrase
@@ -135,6 +135,7 @@ class Passphrases:
 def find_workspace(folder: Path | None) -> Path:
     """The folder given, or this one or the nearest above it that is a workspace. Raises NotAWorkspace."""
     if folder is not None:
+        read_marker(folder)
         return folder
     here = Path.cwd()
     for candidate in (here, *here.parents):

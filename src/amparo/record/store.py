@@ -16,7 +16,7 @@ import cbor2
 from amparo.kernel.errors import AmparoError
 from amparo.record import tokens
 from amparo.record.digest import digest
-from amparo.record.model import Assessment, Claim, Consent, Entity, File, Identity, Link, Passage, Row
+from amparo.record.model import Assessment, Claim, Consent, Entity, File, Identity, Link, Passage
 from amparo.vault.database import Database, Value
 
 _COMMIT_ROWS = 200_000
@@ -52,8 +52,8 @@ class Origin(NamedTuple):
 class Shape:
     """The row of a model in this version: which rows of other versions and hands can be read as one."""
 
-    def __init__(self, model: type[Row]) -> None:
-        every = fields(model)  # type: ignore[arg-type]
+    def __init__(self, model: type[Any]) -> None:
+        every = fields(model)
         needed = [item for item in every if item.default is MISSING and item.default_factory is MISSING]
         blanks: dict[Any, Any] = {"str": "", "bytes": b"", "int": 0}
         self.blank = model(*(blanks[getattr(item.type, "__name__", item.type)] for item in needed)).to_row()
@@ -67,7 +67,7 @@ class Shape:
         return full if row and tuple(map(type, full)) == self.types else None
 
 
-_MODELS: tuple[type[Row], ...] = (Entity, Claim, Link, Assessment, Consent, Identity, Passage, File)
+_MODELS: tuple[type[Any], ...] = (Entity, Claim, Link, Assessment, Consent, Identity, Passage, File)
 SHAPES = {model.TYPE: Shape(model) for model in _MODELS}
 UNREADABLE = "unreadable"
 _VERSION = f"1 {tokens.FINGERPRINT} {[len(shape.blank) for shape in SHAPES.values()]}"
