@@ -42,6 +42,7 @@ from amparo.record.view import RecordView, StoredClaim, masked
 
 _COMMAND: Final = ("office held", "member of", "commands", "superior", "subordinate to", "in charge of")
 _CHRONICLE: Final = {"event": "event", "proceeding": "proceeding", "measure": "measure", "intervention": "protection"}
+_WITH_ACTS: Final = ("event", "proceeding", "measure")
 _GROUPS: Final = {
     "events": ("event", "person", "place", "group", "source", "involvement"),
     "measures": ("measure", "position"),
@@ -176,48 +177,47 @@ class _Composer:
     # -- numbered paragraphs -------------------------------------------------------------------------------------------
 
     def _sections(self, kinds: tuple[str, ...]) -> Iterator[Section]:
-        """A section for each thing of these kinds that has claims; an event's acts follow it as paragraphs of their own."""
+        """A section for each thing of these kinds that is told of; what tells of its acts stands with it."""
+        acts: dict[str, list[Entity]] = defaultdict(list)
+        for entity in self.entities.values():
+            if entity.kind == "act":
+                parent = self.entities.get(entity.parent)
+                acts[entity.parent if parent is not None and parent.kind in _WITH_ACTS else ""].append(entity)
         for kind in kinds:
             things = [entity for entity in self.entities.values() if entity.kind == kind]
             for entity in sorted(things, key=lambda entity: (self._day(entity), _order(entity.handle))):
-                paragraphs = [*self._paragraphs(entity)]
-                if kind in ("event", "proceeding", "measure"):
-                    acts = [act for act in self.entities.values() if act.parent == entity.handle and act.kind == "act"]
-                    for act in sorted(acts, key=lambda act: (self._day(act), _order(act.handle))):
-                        paragraphs += self._paragraphs(act)
-                if paragraphs:
-                    self.paragraph_of[entity.handle] = paragraphs[0].number
-                    when = entity.date or next((p.when for p in paragraphs if p.when), "")
-                    title = self._name(entity.handle)
-                    yield Section(title[:1].upper() + title[1:], tuple(paragraphs), entity.handle, when)
+                yield from self._section(entity, acts[entity.handle])
         if "event" in kinds:
-            yield from self._orphans()
+            for act in acts[""]:
+                yield from self._section(act, [])
 
-    def _orphans(self) -> Iterator[Section]:
-        """Acts that belong to no event that is printed."""
-        printed = {claim for claim in self.used}
-        for act in self.entities.values():
-            if act.kind == "act" and not any(s.claim.handle in printed for s in self.by_subject[act.handle]):
-                parent = self.entities.get(act.parent)
-                if parent is None or parent.kind not in ("event", "proceeding", "measure"):
-                    paragraphs = tuple(self._paragraphs(act))
-                    if paragraphs:
-                        title = self.terms.label("act", act.type) if act.type else act.handle
-                        yield Section(title, paragraphs, act.handle, paragraphs[0].when)
+    def _section(self, entity: Entity, acts: list[Entity]) -> Iterator[Section]:
+        paragraphs = tuple(self._paragraphs([entity, *acts]))
+        if paragraphs:
+            when = entity.date or next((p.when for p in paragraphs if p.when), "")
+            title = self._name(entity.handle) if entity.kind != "act" else self.terms.label("act", entity.type) or entity.handle
+            yield Section(title[:1].upper() + title[1:], paragraphs, entity.handle, when)
 
-    def _paragraphs(self, entity: Entity) -> Iterator[Paragraph]:
-        """One paragraph for each passage (or source) that tells of the thing, in the order of its claims."""
+    def _paragraphs(self, things: list[Entity]) -> Iterator[Paragraph]:
+        """One paragraph for each passage (or source) that tells of these things: as it was told, in the order of its claims."""
         groups: dict[str, list[StoredClaim]] = defaultdict(list)
-        for stored in self.by_subject[entity.handle]:
-            if entity.kind == "position" and not stored.claim.text:
-                continue  # its cell in the matrix says it
-            groups[stored.claim.passage or stored.claim.source].append(stored)
+        for entity in things:
+            for stored in self.by_subject[entity.handle]:
+                if entity.kind != "position" or stored.claim.text:  # else its cell in the matrix says it
+                    groups[stored.claim.passage or stored.claim.source].append(stored)
         for told in groups.values():
+            told.sort(key=lambda stored: _order(stored.claim.handle))
+        for told in sorted(groups.values(), key=lambda told: (self._day_of_claim(told[0]), _order(told[0].claim.handle))):
             self.number += 1
             first = told[0].claim
+            for stored in told:
+                self.paragraph_of.setdefault(stored.claim.subject, self.number)
             place = self._name(first.place) if first.place else ""
-            self.paragraph_of.setdefault(entity.handle, self.number)
-            yield Paragraph(self.number, tuple(self._sentence(stored) for stored in told), first.valid or entity.date, place)
+            yield Paragraph(self.number, tuple(self._sentence(stored) for stored in told), first.valid, place)
+
+    def _day_of_claim(self, stored: StoredClaim) -> int:
+        first, last = dates.parse(stored.claim.valid).days() if stored.claim.valid else (None, None)
+        return first if first is not None else last if last is not None else 1 << 40
 
     def _day(self, entity: Entity) -> int:
         """The first day by which a thing is put in order; undated things come last."""

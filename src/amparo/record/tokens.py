@@ -33,7 +33,7 @@ _AR_PREFIXES = ("وال", "بال", "كال", "فال", "لل", "ال")
 _AR_SUFFIXES = ("ها", "ان", "ات", "ون", "ين", "يه", "ه", "ي")
 _SOUNDS = (
     ("shch", "2"), ("sch", "2"), ("dzh", "j"), ("zh", "j"), ("dj", "j"), ("tch", "1"), ("ch", "1"), ("sh", "2"), ("kh", "h"),
-    ("gh", "g"), ("ph", "f"), ("th", "t"), ("dh", "d"), ("ts", "3"), ("tz", "3"), ("ck", "k"), ("c", "k"), ("q", "k"),
+    ("gh", "g"), ("ph", "f"), ("th", "t"), ("dh", "d"), ("tz", "ts"), ("ck", "k"), ("c", "k"), ("q", "k"),
     ("x", "ks"), ("w", "v"), ("f", "v"),
 )  # fmt: skip
 _SOUND = re.compile("|".join(letters for letters, _ in _SOUNDS))

@@ -184,7 +184,7 @@ class RecordWriter(Store):
             return Keys(known_as, consent.dataset, consent.key, consent.person, consent.source)
         return Keys()
 
-    def _came(self, type: str, n: int, row: list[Any]) -> None:
+    def _came(self, type: str, n: int, row: list[Any]) -> None:  # noqa: ARG002
         if type == "counters@1" and tuple(map(builtins.type, row)) == (str, int):
             self._gave(row[0], self._device, row[1])
         elif type in (Link.TYPE, Assessment.TYPE):
