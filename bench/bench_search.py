@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -51,7 +52,7 @@ def vocabulary(script: str, size: int, rng: random.Random) -> tuple[list[str], l
     return list(words), list(itertools.accumulate(1 / (rank + 2.7) for rank in range(size)))
 
 
-def claims(count: int, rng: random.Random) -> Iterator[list[list[object]]]:
+def claims(count: int, rng: random.Random) -> Iterator[list[list[Any]]]:
     """Parts of made-up claims, each of one source."""
     bags = {script: vocabulary(script, 60_000, rng) for script in _SHARE}
     for first in range(0, count, 10_000):
@@ -159,11 +160,17 @@ def main() -> None:
         search(view, "")
         print(f"open and first page: {(time.perf_counter() - begun) * 1e3:.0f} ms; then, facets included:")
         mix = queries()
-        taken = [ms for label, asked in mix.items() for ms in measure(label, asked, lambda q, f: search(view, q, **f))]  # type: ignore[arg-type]
+
+        def ask(query: str, filters: dict[str, str]) -> object:
+            return search(view, query, **filters)  # type: ignore[arg-type]
+
+        taken = [ms for label, asked in mix.items() for ms in measure(label, asked, ask)]
         taken.sort()
-        print(f"all: median {statistics.median(taken):.1f} ms, p95 {taken[len(taken) * 95 // 100]:.1f} ms, worst {taken[-1]:.1f} ms")
+        print(
+            f"all: median {statistics.median(taken):.1f} ms, p95 {taken[len(taken) * 95 // 100]:.1f} ms, worst {taken[-1]:.1f} ms"
+        )
         words = [(q, f) for label, asked in mix.items() for q, f in asked if q and not f and "prefix" not in label]
-        ours = measure("Amparo, words only", words, lambda q, f: search(view, q, **f))  # type: ignore[arg-type]
+        ours = measure("Amparo, words only", words, ask)
         ranked = "SELECT rowid, x FROM t WHERE t MATCH ? ORDER BY rank LIMIT 50"
         theirs = measure("plain FTS5, 50 best, no facets", words, lambda q, _: plain.execute(ranked, (q,)).fetchall())
         print(f"ratio to plain FTS5: median {statistics.median(ours) / statistics.median(theirs):.2f},"

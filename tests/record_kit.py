@@ -34,9 +34,11 @@ def entity(handle: str, kind: str, **fields: Any) -> list[Any]:
     return Entity(handle, kind, **fields).to_row()
 
 
-def claim(number: int | str, subject: str, property: str = "description", value: str = "", text: str = "", **fields: Any) -> list[Any]:
+def claim(
+    number: int | str, subject: str, property: str = "description", value: str = "", text: str = "", **more: Any
+) -> list[Any]:
     handle = number if isinstance(number, str) else f"C-{number:04d}"
-    return Claim(handle, subject, property, value, text, **fields).to_row()
+    return Claim(handle, subject, property, value, text, **more).to_row()
 
 
 def example() -> list[Part]:
@@ -57,14 +59,16 @@ def example() -> list[Part]:
         ((1, 1, 1), Entity.TYPE, [entity("P-0001", "person", key="V-001", dataset="d")]),
         ((1, 1, 2), Entity.TYPE, [entity("P-0002", "person"), entity("P-0003", "person")]),
         ((1, 2, 0), Claim.TYPE, [
-            claim(1, "E-0001", text="Officers in masks detained men in Grozny", valid="2017-03", place="L-0001", source="S-0001",
-                  key="F001/1", dataset="d", recorded=1),
-            claim(2, "E-0002", text="Сотрудники задержали мужчин в Грозном", valid="2017-04-02", place="L-0001", source="S-0001",
-                  key="F002/1", dataset="d", recorded=2),
+            claim(1, "E-0001", text="Officers in masks detained men in Grozny", valid="2017-03", place="L-0001",
+                  source="S-0001", key="F001/1", dataset="d", recorded=1),
+            claim(2, "E-0002", text="Сотрудники задержали мужчин в Грозном", valid="2017-04-02", place="L-0001",
+                  source="S-0001", key="F002/1", dataset="d", recorded=2),
             claim(3, "E-0002", "number detained", "40", "About forty were held in Argun", valid="2017", place="L-0002",
                   source="S-0001", key="F002/2", dataset="d", recorded=3),
-            claim(4, "A-0001", "ground", "sexual orientation", "They called him gay", source="S-0001", key="F001/2", dataset="d"),
-            claim(5, "A-0002", "ground", "sexual orientation", "They called him гей", source="S-0001", key="F001/3", dataset="d"),
+            claim(4, "A-0001", "ground", "sexual orientation", "They called him gay", source="S-0001", key="F001/2",
+                  dataset="d"),
+            claim(5, "A-0002", "ground", "sexual orientation", "They called him гей", source="S-0001", key="F001/3",
+                  dataset="d"),
         ]),
         ((1, 2, 1), Claim.TYPE, [
             claim(6, "A-0001", "victim", "P-0001", "A gay man was beaten with pipes", person="P-0001", source="S-0001"),
@@ -78,7 +82,8 @@ def example() -> list[Part]:
             claim(11, "A-0003", "ground", "political opinion", "for his posts", person="P-0003", source="S-0001"),
         ]),
         ((1, 3, 0), Claim.TYPE, [
-            claim(12, "E-0001", text="No one was detained in Grozny", source="S-0001", stance="denial", polarity="denied", recorded=4),
+            claim(12, "E-0001", text="No one was detained in Grozny", source="S-0001", stance="denial", polarity="denied",
+                  recorded=4),
             claim(13, "E-0002", "number detained", "45", "Forty-five were held in Argun", valid="2017", place="L-0002",
                   source="S-0001", key="F002/2", dataset="d", supersedes="C-0003", reason="re-import", recorded=5),
         ]),
@@ -109,14 +114,15 @@ def answers(view: RecordView) -> dict[str, Any]:
         "entities": view.entities(),
         "histories": [view.entity_history(handle) for handle in handles],
         "claims": [view.claim(handle) for handle in claims],
-        "by": [[view.claims(subject=h), view.claims(value=h), view.claims(source=h), view.claims(passage=h), view.claims(person=h),
-                view.ground_of(h), view.entities(parent=h), view.consents(h), view.sources_of_person(h),
+        "by": [[view.claims(subject=h), view.claims(value=h), view.claims(source=h), view.claims(passage=h),
+                view.claims(person=h), view.ground_of(h), view.entities(parent=h), view.consents(h), view.sources_of_person(h),
                 view.persons_of_source(h), view.origins_of_person(h), view.origins_of_source(h)] for h in handles],
         "keys": [view.claims(key_prefix="F"), [view.by_key(k) for k in ("grozny", "F001", "V-001")],
                  [view.find("d", k, t) for k, t in (("F001/1", Claim.TYPE), ("F002/2", Claim.TYPE), ("l1", Link.TYPE),
                                                     ("c1", Consent.TYPE), ("grozny", Entity.TYPE))]],
         "links": [[view.links(handle), view.assessments(handle)] for handle in claims],
-        "lists": [view.contradictions(), view.assessments(), list(view.timeline()), view.ground_counts(), view.rows("weather@1")],
+        "lists": [view.contradictions(), view.assessments(), list(view.timeline()), view.ground_counts(),
+                  view.rows("weather@1")],
         "counts": view.counts(),
         "search": [search(view, query) for query in QUERIES],
         "filtered": [search(view, "", **f) for f in ({"kind": "event"}, {"date": "2017-03"}, {"place": "L-0002"},  # type: ignore[arg-type]

@@ -9,8 +9,8 @@ from record_kit import claim, entity, example, filled
 
 from amparo.kernel.errors import BadInput
 from amparo.kernel.text import words
+from amparo.record import ground, tokens
 from amparo.record import search as module
-from amparo.record import tokens
 from amparo.record.model import Claim, Entity
 from amparo.record.query import compile_query, excerpt
 from amparo.record.search import search
@@ -61,8 +61,8 @@ def test_facets_count_what_was_found(view: RecordView) -> None:
 
 @pytest.mark.parametrize(
     ("date", "expected"),
-    [("2017", 5), ("2017-03", 3), ("2017-05", 3), ("2017-02/2017-04", 4), ("../2016", 0), ("2018/..", 0), ("2016-12/2017-12", 5),
-     ("before 2018", 5), ("2017-03-15", 3)],
+    [("2017", 5), ("2017-03", 3), ("2017-05", 3), ("2017-02/2017-04", 4), ("../2016", 0), ("2018/..", 0),
+     ("2016-12/2017-12", 5), ("before 2018", 5), ("2017-03-15", 3)],
 )  # fmt: skip
 def test_dates_filter_to_the_month(view: RecordView, date: str, expected: int) -> None:
     """A claim is found by every time it touches: a month by its month and year, a year by each of its months."""
@@ -93,9 +93,9 @@ def test_more_than_the_cap_is_said(view: RecordView, monkeypatch: pytest.MonkeyP
 
 
 HOSTILE = [
-    "", " ", '"', '""', '"""', "*", "a*", "**", "AND", "OR NOT", "NEAR(a b)", "NEAR/3", "{t}: x", "t : x", "-x", "^x", "x^2", "(", ")",
-    "((((", "a AND", "a +", "';DROP TABLE claims;--", "%", "\\", "\x00", "a\x00b", "\ud800", "_sS_1", "~grazn", "=grzn", "x" * 5000,
-    "a " * 2000, '"' + "a " * 2000, "ﷺ", "½", "🏳️", "\u202egrozny", "ŉ", "ǅ", "e\u0301" * 50, "C-0001", "P-0001*",
+    "", " ", '"', '""', '"""', "*", "a*", "**", "AND", "OR NOT", "NEAR(a b)", "NEAR/3", "{t}: x", "t : x", "-x", "^x", "x^2",
+    "(", ")", "((((", "a AND", "a +", "';DROP TABLE claims;--", "%", "\\", "\x00", "a\x00b", "\ud800", "_sS_1", "~grazn",
+    "=grzn", "x" * 5000, "a " * 2000, '"' + "a " * 2000, "ﷺ", "½", "🏳️", "\u202egrozny", "ŉ", "ǅ", "e\u0301" * 50, "C-0001", "P-0001*",
 ]  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def test_tokens_are_clean_and_the_same_each_time(text: str) -> None:
 def test_every_word_of_a_text_finds_it(text: str) -> None:
     """What is indexed of a text contains the stem of each of its words that is no ground word."""
     indexed = set(tokens.tokens(text).split(" "))
-    missing = {word for word, _, _ in words(text) if word not in module.ground.ground_words()} if text.isprintable() else set()
+    missing = {word for word, _, _ in words(text) if word not in ground.ground_words()} if text.isprintable() else set()
     assert {stem for stem in (tokens.clean(tokens.stem(word)) for word in missing) if stem} <= indexed
 
 
@@ -144,6 +144,6 @@ def test_an_entity_is_found_by_label_key_and_handle(tmp_path: Path) -> None:
         ((1, 1, 0), Entity.TYPE, [entity("G-0001", "group", label="Terek special unit", key="unit-7")]),
         ((1, 1, 1), Entity.TYPE, [entity("G-0001", "group", label="Akhmat special unit", key="unit-7")]),
     ]
-    view = filled(tmp_path / "v.db", parts)  # type: ignore[arg-type]
+    view = filled(tmp_path / "v.db", parts)
     assert all(handles(view, query) == ["G-0001"] for query in ("akhmat", "Ахмат", "أحمت unit", "unit-7", "g-0001", "special"))
     assert handles(view, "terek") == [] and handles(view, "akhmat", kind="place") == []

@@ -12,7 +12,7 @@ from amparo.kernel.errors import AmparoError
 from amparo.record.digest import digest
 from amparo.record.model import Claim, Entity, Link
 from amparo.record.search import search
-from amparo.record.view import Origin
+from amparo.record.view import Origin, RecordView
 from amparo.vault.database import Database
 
 SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -56,7 +56,7 @@ def test_erased_equals_never_applied(tmp_path: Path, gone: set[int]) -> None:
 @SLOW
 @given(st.data())
 def test_random_claims_survive_splits_and_erasures(tmp_path: Path, data: st.DataObject) -> None:
-    """Claims that repeat handles, supersede and retract each other in any order leave a view that is a function of its parts."""
+    """Claims that repeat handles, supersede and retract each other in any order leave a function of the parts."""
     numbers = st.integers(1, 9)
     word = st.sampled_from(["masks", "Grozny", "Грозном", "gay", "beaten", "ground", "غروزني"])
     rows = st.builds(
@@ -66,7 +66,9 @@ def test_random_claims_survive_splits_and_erasures(tmp_path: Path, data: st.Data
         numbers, st.integers(0, 9), st.sampled_from(["E-0001", "A-0001", "P-0001"]), st.lists(word, max_size=4),
         st.sampled_from(["description", "ground"]), st.sampled_from(["", "2017", "2017-03", "not a date"]),
     )  # fmt: skip
-    link = st.builds(lambda n, a, b: Link(f"K-{n:04d}", "retracts", f"C-{a:04d}", f"C-{b:04d}").to_row(), numbers, numbers, numbers)
+    link = st.builds(
+        lambda n, a, b: Link(f"K-{n:04d}", "retracts", f"C-{a:04d}", f"C-{b:04d}").to_row(), numbers, numbers, numbers
+    )
     kinds = st.one_of(
         st.tuples(st.just(Claim.TYPE), st.lists(rows, min_size=1, max_size=4)),
         st.tuples(st.just(Link.TYPE), st.lists(link, min_size=1, max_size=2)),
@@ -118,7 +120,7 @@ def test_a_later_row_replaces_and_history_is_kept(tmp_path: Path) -> None:
 def test_a_handle_is_never_given_twice(tmp_path: Path) -> None:
     """Numbers go on from what was seen or counted, for each device its own, and erasing takes none back."""
     view = filled(tmp_path / "v.db", example())
-    assert (view.next_number("claim"), view.next_number("person"), view.next_number("link"), view.next_number("measure")) == (14, 4, 4, 1)
+    assert [view.next_number(kind) for kind in ("claim", "person", "link", "measure")] == [14, 4, 4, 1]
     view.apply((2, 1, 0), Claim.TYPE, [claim("C-2-0007", "E-0001")])
     view.apply((1, 6, 0), "counters@1", [["claim", 900]])
     for part in [*example(), ((2, 1, 0), "", [])]:
@@ -129,7 +131,7 @@ def test_a_handle_is_never_given_twice(tmp_path: Path) -> None:
 
 
 def test_rows_nobody_can_read_do_not_stop_a_replay(tmp_path: Path) -> None:
-    """A row of a foreign shape is kept aside; shorter rows of an earlier version read with defaults; unknown types stay whole."""
+    """A row of a foreign shape is kept aside, a shorter one of an earlier version has defaults, unknown types stay whole."""
     view = filled(tmp_path / "v.db", [
         ((1, 1, 0), Claim.TYPE, [["C-0001", "E-0001", "report", "", "masks"], [], [1, 2], ["P-0001", "", ""], ["C-x", "", ""],
                                  [*claim(2, "E-0001"), "a field of tomorrow"]]),
@@ -141,14 +143,19 @@ def test_rows_nobody_can_read_do_not_stop_a_replay(tmp_path: Path) -> None:
     assert view.rows("weather@7") == [["rain", b"\x00", None, [1]]]
 
 
+def break_off(view: RecordView) -> None:
+    with view.bulk():
+        view.apply((1, 9, 0), Claim.TYPE, [claim(90, "E-0001", text="half")])
+        view.set_positions({b"device": b"2"})
+        raise KeyError
+
+
 def test_positions_commit_with_the_parts_or_not_at_all(tmp_path: Path) -> None:
     """An exception inside bulk leaves a fresh view empty and an older one as it was."""
     view = open_view(tmp_path / "v.db")
     for expected in ({}, {b"device": b"1"}):
-        with pytest.raises(KeyError), view.bulk():
-            view.apply((1, 9, 0), Claim.TYPE, [claim(90, "E-0001", text="half")])
-            view.set_positions({b"device": b"2"})
-            raise KeyError
+        with pytest.raises(KeyError):
+            break_off(view)
         assert view.positions() == expected and view.claim("C-0090") is None and search(view, "half").total == 0
         if not expected:
             with view.bulk():
@@ -193,12 +200,13 @@ def open_view_with(path: Path, key: bytes) -> None:
 
 
 def test_erased_words_are_in_no_page_of_the_file(tmp_path: Path) -> None:
-    """After erase and truncate_wal no page, live or free, holds an erased word, stem, sound or key; before, the scan finds each."""
+    """After erase and truncate_wal no page, live or free, holds an erased word, stem, sound or key; before, each is found."""
     path = tmp_path / "v.db"
     parts = example()
     for number in range(100, 400):  # neighbours, so that pages are shared
-        parts.append(((1, 9, number), Claim.TYPE, [claim(number, "E-0001", text=f"filler text number {number} in Grozny masks")]))
-    secret = claim(1000, "E-0002", "note", "qvvaluemark", "Xyzzqrangov was seen; tzchervonik", person="P-0003", key="qkeymark/1")
+        text = f"filler text number {number} in Grozny masks"
+        parts.append(((1, 9, number), Claim.TYPE, [claim(number, "E-0001", text=text)]))
+    secret = claim(1000, "E-0002", "note", "qvvaluemark", "Xyzzqrangov was seen; tzchervonik", key="qkeymark/1")
     label = entity("G-0001", "group", label="Wqkjunit", key="qgroupmark")
     parts += [((1, 10, 0), Claim.TYPE, [secret]), ((1, 10, 1), Entity.TYPE, [label]), ((1, 10, 2), "note@1", [["qopaquemark"]])]
     view = filled(path, parts, 40)

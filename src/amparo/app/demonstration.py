@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from amparo.app import importing, opening, release
 from amparo.kernel.errors import BadInput
-from amparo.kernel.i18n import N_
+from amparo.kernel.i18n import N_, _
 from amparo.vault.disk import Disk
 from amparo.vault.slots import Passphrase
 
@@ -29,8 +29,9 @@ def run(folder: Path, example: Path, pdf: Path, progress: Any = None) -> dict[st
     for kind, passphrase in zip(("everyday", "identities"), opening.demo_passphrases(founded.folder), strict=True):
         opening.unlock(folder, opening.read_ring(folder, kind, passphrase))
     with opening.open_session(folder, identities=True) as session:
+        asked = release.Asked("prosecution", "court", title=_("The persecution in Chechnya: the public record"))
         imported = importing.import_folder(session, example, progress=progress)
-        released = release.dossier(session, release.Asked("prosecution", "court"), pdf)
+        released = release.dossier(session, asked, pdf)
     return {
         "demo": True, "workspace": str(folder), "pdf": str(pdf), "pages": released["pages"],
         "added": imported.added, "gate": released["gate"],

@@ -34,12 +34,13 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the user asks for: purpose and audience (record.model), the overrides with their reasons, the form."""
+    """What the user asks for: purpose and audience (record.model), the overrides with their reasons, the form, a title."""
 
     purpose: str
     audience: str
     overrides: tuple[Override, ...] = ()
     form: str = "pdf"
+    title: str = ""
 
 
 def content_head(session: Session) -> Head:
@@ -68,7 +69,7 @@ def dossier(session: Session, asked: Asked, target: Path, *, today: date | None 
     while True:
         head = content_head(session)
         options = compose.Options(
-            asked.purpose, asked.audience, head.hash, head.day.isoformat(), demo=session.demo, overrides=overridden
+            asked.purpose, asked.audience, head.hash, head.day.isoformat(), demo=session.demo, overrides=overridden, title=asked.title
         )
         manifest = compose.compose(session.record, session.testimony, options)
         finished, media_type = build.build(manifest, asked.form)

@@ -43,6 +43,7 @@ class BadOverride(BadInput):
     metavar="FINDING=REASON",
     help=_("Let one finding out, for a reason that the dossier itself will print."),
 )
+@click.option("--title", default="", help=_("The title on its first page."))
 @passphrase_option
 @verb
 def dossier(
@@ -52,10 +53,11 @@ def dossier(
     audience: str,
     out: Path,
     overrides: tuple[str, ...],
+    title: str,
     passphrase_fd: int | None,
     folder: Path | None,
 ) -> Result:
-    asked = release.Asked(purpose, audience, tuple(_override(text) for text in overrides), form)
+    asked = release.Asked(purpose, audience, tuple(_override(text) for text in overrides), form, title)
     with opened(folder, identities=True, descriptor=passphrase_fd) as session:
         data = release.dossier(session, asked, out)
     written = _("Wrote {file} ({bytes} bytes, SHA-256 {sha256}).").format(**data)

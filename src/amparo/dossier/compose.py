@@ -42,6 +42,7 @@ from amparo.record.view import RecordView, StoredClaim, masked
 
 _COMMAND: Final = ("office held", "member of", "commands", "superior", "subordinate to", "in charge of")
 _CHRONICLE: Final = {"event": "event", "proceeding": "proceeding", "measure": "measure", "intervention": "protection"}
+_CELL: Final = ("state", "role", "instrument")
 _WITH_ACTS: Final = ("event", "proceeding", "measure")
 _GROUPS: Final = {
     "events": ("event", "person", "place", "group", "source", "involvement"),
@@ -109,6 +110,7 @@ class _Composer:
         for stored in self.claims.values():
             self.by_subject[stored.claim.subject].append(stored)
         self.number = 0
+        self.paragraph_of_claim: dict[str, int] = {}
         self.paragraph_of: dict[str, int] = {}
         self.used: set[str] = set()
 
@@ -195,16 +197,19 @@ class _Composer:
         paragraphs = tuple(self._paragraphs([entity, *acts]))
         if paragraphs:
             when = entity.date or next((p.when for p in paragraphs if p.when), "")
+            self.paragraph_of[entity.handle] = paragraphs[0].number
             title = self._name(entity.handle) if entity.kind != "act" else self.terms.label("act", entity.type) or entity.handle
-            yield Section(title[:1].upper() + title[1:], paragraphs, entity.handle, when)
+            yield Section(_capital(title), paragraphs, entity.handle, when)
 
     def _paragraphs(self, things: list[Entity]) -> Iterator[Paragraph]:
         """One paragraph for each passage (or source) that tells of these things: as it was told, in the order of its claims."""
         groups: dict[str, list[StoredClaim]] = defaultdict(list)
         for entity in things:
-            for stored in self.by_subject[entity.handle]:
-                if entity.kind != "position" or stored.claim.text:  # else its cell in the matrix says it
-                    groups[stored.claim.passage or stored.claim.source].append(stored)
+            told_of = self.by_subject[entity.handle]
+            if entity.kind == "position" and all(stored.claim.property in _CELL for stored in told_of):
+                continue  # its cell in the matrix says it
+            for stored in told_of:
+                groups[stored.claim.passage or stored.claim.source].append(stored)
         for told in groups.values():
             told.sort(key=lambda stored: _order(stored.claim.handle))
         for told in sorted(groups.values(), key=lambda told: (self._day_of_claim(told[0]), _order(told[0].claim.handle))):
@@ -212,6 +217,7 @@ class _Composer:
             first = told[0].claim
             for stored in told:
                 self.paragraph_of.setdefault(stored.claim.subject, self.number)
+                self.paragraph_of_claim[stored.claim.handle] = self.number
             place = self._name(first.place) if first.place else ""
             yield Paragraph(self.number, tuple(self._sentence(stored) for stored in told), first.valid, place)
 
@@ -249,17 +255,19 @@ class _Composer:
             when = entity.date or next((s.claim.valid for s in self.by_subject[entity.handle] if s.claim.valid), "")
             if lane and paragraph and when:
                 found.append(self._mark(lane, self._name(entity.handle), when, paragraph))
+        said: set[int] = set()
         for stored in self.claims.values():
-            claim = stored.claim
-            if claim.property in ("statement", "denial") and claim.stance in ("denial", "official") and claim.valid:
-                paragraph = self.paragraph_of.get(claim.subject, 0)
+            claim, paragraph = stored.claim, self.paragraph_of_claim.get(stored.claim.handle, 0)
+            spoken = claim.property in ("statement", "denial") and claim.stance in ("denial", "official")
+            if spoken and claim.valid and paragraph not in said:  # the first sentence of a statement stands for it
+                said.add(paragraph)
                 found.append(self._mark("statement", self._words(claim.text), claim.valid, paragraph))
         yield from sorted(found, key=lambda mark: (mark.first or mark.last, mark.last, mark.paragraph, mark.text))
 
     def _mark(self, lane: str, text: str, when: str, paragraph: int) -> Mark:
         day = dates.parse(when)
         first = day.earliest.isoformat() if day.earliest else ""
-        return Mark(lane, text, when, first, day.latest.isoformat() if day.latest else "", day.about, paragraph)
+        return Mark(lane, _capital(text), when, first, day.latest.isoformat() if day.latest else "", day.about, paragraph)
 
     # -- contradictions ------------------------------------------------------------------------------------------------
 
@@ -301,7 +309,7 @@ class _Composer:
         accused: set[str] = set()
         for stored in self.claims.values():
             claim = stored.claim
-            paragraph = self.paragraph_of.get(claim.subject, 0)
+            paragraph = self.paragraph_of_claim.get(claim.handle, 0)
             for handle in (claim.value, claim.speaker):
                 if handle in self.entities and paragraph:
                     named[handle].add(paragraph)
@@ -371,6 +379,11 @@ class _Composer:
             claim = self.claims[reference.handle].claim
             told.update(h for h in (claim.person, claim.subject, claim.value, claim.speaker) if h.startswith("P-"))
         return {handle for handle in told if handle in self.entities and not self.entities[handle].official}
+
+
+def _capital(text: str) -> str:
+    """A text that begins a line begins with a capital."""
+    return text[:1].upper() + text[1:]
 
 
 def _order(handle: str) -> tuple[str, int, int]:

@@ -232,9 +232,7 @@ class Store:
         """Remove every row that came from the part, and its words from the index. Without effect if it is not here."""
         with self._batch():
             self._flush()
-            found = self.db.execute(
-                "SELECT id, type, ids FROM parts WHERE device = ? AND seq = ? AND part = ?", tuple(origin)
-            )
+            found = self.db.execute("SELECT id, type, ids FROM parts WHERE device = ? AND seq = ? AND part = ?", tuple(origin))
             for part, _, packed in found:
                 self._erase_part(part, list(array("q", packed)))
                 self.db.execute("DELETE FROM parts WHERE id = ?", (part,))

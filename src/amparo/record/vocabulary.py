@@ -115,7 +115,6 @@ class Vocabularies:
         near = get_close_matches(wrong.strip().lower(), list(candidates), n=6, cutoff=0.6)
         return list(dict.fromkeys(candidates[name] for name in near))[:3]
 
-
     def merge(self, data: Any) -> None:
         """Add what one file says; an earlier term's or property's label stays. Raises KeyError, TypeError, ValueError."""
         if "properties" in data:
