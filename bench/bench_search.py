@@ -166,9 +166,8 @@ def main() -> None:
 
         taken = [ms for label, asked in mix.items() for ms in measure(label, asked, ask)]
         taken.sort()
-        print(
-            f"all: median {statistics.median(taken):.1f} ms, p95 {taken[len(taken) * 95 // 100]:.1f} ms, worst {taken[-1]:.1f} ms"
-        )
+        p95 = taken[len(taken) * 95 // 100]
+        print(f"all: median {statistics.median(taken):.1f} ms, p95 {p95:.1f} ms, worst {taken[-1]:.1f} ms")
         words = [(q, f) for label, asked in mix.items() for q, f in asked if q and not f and "prefix" not in label]
         ours = measure("Amparo, words only", words, ask)
         ranked = "SELECT rowid, x FROM t WHERE t MATCH ? ORDER BY rank LIMIT 50"

@@ -19,7 +19,8 @@ from amparo.record.view import RecordView
 SPELLINGS = [
     "gay", "GAY", "Gay", "“gay”", '"gay"', '"gay man"', "ga\u200by", "g\u00ada\u200dy", "gаy", "ｇａｙ", "gay*", "+gay", "-gay",
     "gay's", "anti-gay", "gay_man", "(gay)", "NEAR(gay man)", "text:gay", "gay OR beaten", "gay AND beaten", "gay NOT x",
-    "beaten gay",     "gei", "gey", "gej", "гей", "ГЕЙ", "гэй", "геев", "геями", "gomoseksualist", "гомосексуалист", "homosexual", "homosexuals",
+    "beaten gay",     "gei", "gey", "gej", "гей", "ГЕЙ", "гэй", "геев", "геями", "gomoseksualist", "гомосексуалист",
+    "homosexual", "homosexuals",
     "lesbian", "лесбиянка", "LGBT", "лгбт", "مثلي", "المثليين", "والمثليين", "مِثلي", "muslim", "religion", "sexual orientation",
     "ориентация", '"because he was gay"', "gay " * 200,
 ]  # fmt: skip

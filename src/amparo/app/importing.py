@@ -8,7 +8,7 @@ not kept.
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from amparo.app.session import Change, Session, now_ms
 from amparo.intake import importer
@@ -16,6 +16,10 @@ from amparo.intake.mapping import Mapping, load
 from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_
 from amparo.record.model import Entity, File
+
+
+_LARGE: Final = 8 << 20
+"""Bytes of tables from which a process of its own for the view pays."""
 
 
 class RowsRefused(BadInput):
@@ -57,7 +61,8 @@ def import_folder(
     errors = importer.RowErrors()
     result = Imported(plan.dataset)
     try:
-        with session.change() as change:
+        large = sum((folder / file.file).stat().st_size for file in plan.files if (folder / file.file).exists()) > _LARGE
+        with session.change(large=large) as change:
             run = importer.run(
                 folder, plan, change, recorded=now_ms(), progress=progress, errors=errors, skip_bad=skip_bad is not None
             )

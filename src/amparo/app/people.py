@@ -388,7 +388,7 @@ def _own_sources(session: Session, person: str) -> list[str]:
     own = []
     for source in session.record.sources_of_person(person):
         entity = session.record.entity(source)
-        others = {stored.claim.person for stored in session.record.claims(source=source)} - {person, ""}
+        others = set(session.record.persons_of_source(source)) - {person}
         if entity is not None and entity.basis == "consent" and not others:
             own.append(source)
     return own

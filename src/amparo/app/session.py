@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
+from amparo.app.viewbuild import Builder
 from amparo.app.viewfiles import ViewFiles
 from amparo.kernel import cbor, ids
 from amparo.kernel.errors import BadInput, Locked, NotFound
@@ -24,6 +25,7 @@ from amparo.record.identity import IdentityView
 from amparo.record.testimony import TestimonyView
 from amparo.record.view import RecordView
 from amparo.vault.blobs import BlobStore
+from amparo.vault.database import ViewUnreadable
 from amparo.vault.disk import Disk
 from amparo.vault.keyring import COMPARTMENTS, EVERYDAY, Ring, open_grant
 from amparo.vault.seal import CompartmentKey
@@ -154,7 +156,10 @@ class Session:
     def _view(self, name: str, make: Callable[[Any], Any]) -> Any:
         if name not in self._views:
             key = self.key(name)
-            view = make(self.files.open(key))
+            try:
+                view = make(self.files.open(key))
+            except ViewUnreadable:  # cut off while it was built; the ledger has all of it
+                view = make(self.files.renew(key))
             self._views[name] = view
             self._catch_up(name, key, make)
         return self._views[name]
@@ -210,8 +215,11 @@ class Session:
     # -- writing -------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def change(self, *, access: bool = False) -> Iterator["Change"]:
-        """Collect what one act adds and commit it as one group; an exception leaves everything as it was."""
+    def change(self, *, access: bool = False, large: bool = False) -> Iterator["Change"]:
+        """Collect what one act adds and commit it as one group; an exception leaves everything as it was.
+
+        ``large``: much will be added; into an empty record, the view is then built alongside by a process of its own.
+        """
         record = self.record
         ring = self.ring
         assert ring.signing is not None
@@ -222,11 +230,33 @@ class Session:
             if "testimony" in self.keys:
                 self.blobs().clean()
             change = Change(self)
-            with writer.group(now=now_ms(), flags=ACCESS if access else 0) as group:
-                change.begin(group)
-                yield change
-                change.finish()
+            builder, secret = self._builder() if large and record.empty and len(self.ledger.logs) == 1 else (None, b"")
+            try:
+                with writer.group(now=now_ms(), flags=ACCESS if access else 0) as group:
+                    group.witness = builder and builder.part
+                    change.begin(group)
+                    yield change
+                    change.finish()
+            except BaseException:
+                if builder is not None:
+                    builder.abandon()
+                raise
+            if builder is not None:
+                self._adopt(builder, secret, {ring.device: cbor.encode(writer.end.pack())})
         self.refresh()
+
+    def _builder(self) -> tuple[Builder, bytes]:
+        key = self.key("record")
+        path, secret = self.files.draft(key)
+        return Builder(path, secret, key.compartment, self.number), secret
+
+    def _adopt(self, builder: Builder, secret: bytes, positions: dict[bytes, bytes]) -> None:
+        """Take the view that was built alongside into use; if it came to nothing, the next refresh replays."""
+        if builder.finish(positions):
+            self.record.db.close()
+            self._views.pop("record")
+            self.files.adopt(self.key("record"), builder.path, secret)
+            self._views["record"] = RecordView(self.files.open(self.key("record")))
 
     def note_access(self, what: str, about: str, purpose: str) -> None:
         """Write an entry about an access or an export; it does not count towards the head a dossier is dated by."""

@@ -35,14 +35,23 @@ class ViewFiles:
 
     def renew(self, key: CompartmentKey) -> Database:
         """Make a new, empty file under a new key and remove the old ones."""
-        self.disk.mkdir(self.folder)
-        generation, secret = os.urandom(4).hex(), os.urandom(32)
-        old = [path for path in self.folder.glob(f"{key.name}-*") if path.is_file()]
-        database = Database(self._path(key.name, generation), secret)
-        self.disk.atomic_write(self._key_path(key.name), cbor.encode([generation, key.wrapper.wrap(secret)]))
-        for path in old:
-            path.unlink(missing_ok=True)
+        path, secret = self.draft(key)
+        database = Database(path, secret)
+        self.adopt(key, path, secret)
         return database
+
+    def draft(self, key: CompartmentKey) -> tuple[Path, bytes]:
+        """Path and key for a new file of the compartment, which is not in use until it is adopted."""
+        self.disk.mkdir(self.folder)
+        return self._path(key.name, os.urandom(4).hex()), os.urandom(32)
+
+    def adopt(self, key: CompartmentKey, path: Path, secret: bytes) -> None:
+        """Take a drafted file into use and remove all others of the compartment."""
+        generation = path.stem.rpartition("-")[2]
+        self.disk.atomic_write(self._key_path(key.name), cbor.encode([generation, key.wrapper.wrap(secret)]))
+        for old in self.folder.glob(f"{key.name}-*"):
+            if old.is_file() and not old.name.startswith(path.name):
+                old.unlink(missing_ok=True)
 
     def _path(self, name: str, generation: str) -> Path:
         return self.folder / f"{name}-{generation}.db"

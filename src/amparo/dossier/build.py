@@ -8,9 +8,11 @@ Standards: ISO 19005-2:2011 level a (PDF/A-2a), ISO 14289-1:2014 (PDF/UA-1).
 import json
 import re
 from functools import cache
+from io import BytesIO
 from pathlib import Path
+from typing import Any, Literal
 
-import pypdfium2
+import pikepdf
 import typst
 
 from amparo.dossier import layout
@@ -18,7 +20,8 @@ from amparo.dossier.manifest import Manifest
 from amparo.kernel.errors import AmparoError, BadInput
 from amparo.kernel.i18n import N_
 
-STANDARDS = ("a-2a", "ua-1")
+Standard = Literal["a-2a", "a-2b", "a-2u", "a-3a", "ua-1", "1.7"]
+STANDARDS: tuple[Standard, ...] = ("a-2a", "ua-1")
 FONTS = Path(__file__).parent / "fonts"
 _TEMPLATES = Path(__file__).parent / "templates"
 _NO_GLYPH = re.compile(r"the text `\"(?P<text>.+?)\"` could not be displayed")
@@ -33,7 +36,9 @@ class DossierFontMissing(BadInput):
 
 
 class DossierBuildFailed(AmparoError):
-    template = N_("The dossier could not be laid out ({why}); nothing was written. This is a fault of Amparo: please report it.")
+    template = N_(
+        "The dossier could not be laid out ({why}); nothing was written. This is a fault of Amparo: please report it."
+    )
 
 
 def build(manifest: Manifest, form: str = "pdf") -> tuple[bytes, str]:
@@ -43,13 +48,13 @@ def build(manifest: Manifest, form: str = "pdf") -> tuple[bytes, str]:
     return build_pdf(manifest), "application/pdf"
 
 
-def build_pdf(manifest: Manifest, *, standards: tuple[str, ...] = STANDARDS, fonts: Path | None = None) -> bytes:
+def build_pdf(manifest: Manifest, *, standards: tuple[Standard, ...] = STANDARDS, fonts: Path | None = None) -> bytes:
     """Lay out a manifest. ``standards`` as Typst names them; ``fonts`` a folder with further fonts for scripts ours lack.
 
     Raises DossierFontMissing, DossierBuildFailed.
     """
     text = json.dumps(layout.data(manifest), ensure_ascii=False)
-    files = {**_templates(), "data.json": text.encode()}
+    files: Any = {**_templates(), "data.json": text.encode()}  # virtual files, which the published types leave out
     folders = [str(folder) for folder in (FONTS, fonts) if folder]
     try:
         made = typst.compile(
@@ -64,8 +69,8 @@ def build_pdf(manifest: Manifest, *, standards: tuple[str, ...] = STANDARDS, fon
 
 def pages(pdf: bytes) -> int:
     """The number of pages of a finished PDF."""
-    with pypdfium2.PdfDocument(pdf) as document:
-        return len(document)
+    with pikepdf.open(BytesIO(pdf)) as document:
+        return len(document.pages)
 
 
 @cache

@@ -1,401 +1,163 @@
-"""From the views to a manifest: which claims a dossier prints, in which order, under which heading.
+"""From the record's views to a manifest: what is printed, in which order, resting on which claims.
 
-Invariant: every current claim that has words is printed once or counted in a table; nothing is printed without its claim. The
-ground of an act is never printed beside a person: texts about persons and acts are masked, grounds appear as suppressed counts.
-Codes of imported rows that stand for affected persons are printed as handles.
+Invariants: every sentence, figure, mark and cell names its claims; a denial stands in the same section as what it denies, or
+the paragraph points to it, and section 4 sets both side by side. Same view and options give the same manifest.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
 
-import pycountry
-
-from amparo.dossier.manifest import (
-    Actor,
-    Assessment,
-    Cell,
-    ClaimRef,
-    Contradiction,
-    Figure,
-    Instrument,
-    Manifest,
-    Mark,
-    Matrix,
-    Override,
-    Paragraph,
-    Section,
-    Sentence,
-    Source,
-    SourceFile,
-    StateRow,
-)
-from amparo.kernel import dates, ids
+from amparo.dossier import tables
+from amparo.dossier.gather import Gathered, Told
+from amparo.dossier.manifest import ClaimRef, Manifest, Override, Source, SourceFile
+from amparo.dossier.sections import Sections
 from amparo.kernel.i18n import _
-from amparo.record import ground, vocabulary
-from amparo.record.model import Entity
+from amparo.record import model, vocabulary
 from amparo.record.testimony import TestimonyView
-from amparo.record.view import RecordView, StoredClaim, masked
-
-_COMMAND: Final = ("office held", "member of", "commands", "superior", "subordinate to", "in charge of")
-_CHRONICLE: Final = {"event": "event", "proceeding": "proceeding", "measure": "measure", "intervention": "protection"}
-_CELL: Final = ("state", "role", "instrument")
-_WITH_ACTS: Final = ("event", "proceeding", "measure")
-_GROUPS: Final = {
-    "events": ("event", "person", "place", "group", "source", "involvement"),
-    "measures": ("measure", "position"),
-    "proceedings": ("proceeding",),
-    "protection": ("intervention",),
-}
+from amparo.record.view import RecordView
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a dossier is for, and the ledger head it is dated by: SHA-256 in hex and ISO day."""
+    """What is asked for. ``head_hash`` (hex) and ``head_date`` (ISO day) of the ledger, entries about access left aside;
+    ``overrides``: (finding, reason) let out at the gate; ``title`` "" takes the widest event's label.
+    """
 
     purpose: str
     audience: str
     head_hash: str
     head_date: str
-    title: str = ""
     demo: bool = False
     overrides: tuple[tuple[str, str], ...] = ()
+    title: str = ""
+    language: str = "en"
 
 
-def compose(view: RecordView, testimony: TestimonyView, options: Options) -> Manifest:
-    """Compose the dossier of the whole record. Same record, options and program give the same manifest."""
-    return _Composer(view, testimony, options).manifest()
-
-
-def texts_of(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """Every string of a manifest with the place it stands at: what the gate reads before layout."""
-
-    def walk(place: str, value: Any) -> Iterator[tuple[str, str]]:
-        if isinstance(value, str):
-            if value:
-                yield place, value
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                yield from walk(f"{place}.{key}" if place else key, item)
-        elif isinstance(value, (list, tuple)):
-            for number, item in enumerate(value, 1):
-                yield from walk(f"{place}[{number}]", item)
-
-    yield from walk("", asdict(manifest))
+def compose(view: RecordView, testimony: TestimonyView | None, options: Options) -> Manifest:
+    """The manifest of all that the record holds."""
+    record = Gathered(view)
+    sections = Sections(record)
+    contradictions = tables.contradictions(record)
+    assessments = [item.assessment for item in contradictions if item.assessment]
+    matrix = tables.matrix(record, sections)
+    manifest = Manifest(
+        title=options.title or _title(record), head_hash=options.head_hash, head_date=options.head_date,
+        purpose=options.purpose, audience=options.audience, language=options.language, demo=options.demo,
+        standards=_standards({item.standard for item in assessments}), counts=tuple(sorted(view.counts().items())),
+        figures=tables.figures(record), ground_counts=_ground_counts(view), marks=sections.marks(),
+        contradictions=contradictions,
+        events=sections.of("events"), measures=sections.of("measures"), proceedings=sections.of("proceedings"),
+        protection=sections.of("protection"), actors=tables.actors(record, sections), matrix=matrix,
+        overrides=tuple(Override(finding, reason) for finding, reason in options.overrides),
+    )  # fmt: skip
+    claims = tuple(_reference(record, record.told[handle]) for handle in _cited(manifest) if handle in record.told)
+    return replace(manifest, claims=claims, sources=_sources(record, testimony, claims), persons=_persons(record))
 
 
 def sources_of(manifest: Manifest) -> frozenset[str]:
-    """Handles of the sources that the printed claims rest on."""
-    return frozenset(claim.source for claim in manifest.claims if claim.source)
+    """Handles of the sources whose words are used."""
+    return frozenset(source.handle for source in manifest.sources)
 
 
 def persons_of(manifest: Manifest) -> frozenset[str]:
     """Handles of the affected persons it tells of."""
-    return frozenset(manifest.persons)
+    return frozenset(handle for handle, _key in manifest.persons)
 
 
-class _Composer:
-    """Gathers once what several sections need."""
-
-    def __init__(self, view: RecordView, testimony: TestimonyView, options: Options) -> None:
-        self.view, self.testimony, self.options = view, testimony, options
-        self.terms = vocabulary.load()
-        self.entities = {entity.handle: entity for entity in view.entities()}
-        self.codes = self._codes()
-        self.claims = {stored.claim.handle: stored for entity in self.entities for stored in self._claims_about(entity)}
-        self.by_subject: dict[str, list[StoredClaim]] = defaultdict(list)
-        for stored in self.claims.values():
-            self.by_subject[stored.claim.subject].append(stored)
-        self.number = 0
-        self.paragraph_of_claim: dict[str, int] = {}
-        self.paragraph_of: dict[str, int] = {}
-        self.used: set[str] = set()
-
-    def manifest(self) -> Manifest:
-        groups = {name: tuple(self._sections(kinds)) for name, kinds in _GROUPS.items()}
-        figures, contradictions = tuple(self._figures()), tuple(self._contradictions())
-        actors, matrix, marks = tuple(self._actors()), self._matrix(), tuple(self._marks())
-        claims = tuple(self._reference(self.claims[handle]) for handle in sorted(self.used, key=_order))
-        assessed = {item.assessment.standard for item in contradictions if item.assessment}
-        ladder = self.terms.terms("standard of proof")
-        return Manifest(
-            title=self.options.title or _("What the record holds"),
-            head_hash=self.options.head_hash,
-            head_date=self.options.head_date,
-            purpose=self.options.purpose,
-            audience=self.options.audience,
-            demo=self.options.demo,
-            standards=tuple(standard for standard in ladder if standard in assessed),
-            counts=tuple(sorted(self.view.counts().items())),
-            figures=figures,
-            ground_counts=self._ground_counts(),
-            marks=marks,
-            contradictions=contradictions,
-            actors=actors,
-            matrix=matrix,
-            sources=tuple(self._sources(claims)),
-            claims=claims,
-            overrides=tuple(Override(*pair) for pair in self.options.overrides),
-            persons=tuple(sorted(self._persons(claims), key=_order)),
-            **groups,
-        )
-
-    # -- claims and words ----------------------------------------------------------------------------------------------
-
-    def _claims_about(self, handle: str) -> Iterator[StoredClaim]:
-        for stored in self.view.claims(subject=handle):
-            if stored.status == "current":
-                yield masked(stored)
-
-    def _codes(self) -> re.Pattern[str] | None:
-        """Finds the import keys of affected persons (``V-004``) in texts."""
-        self.handle_of = {e.key: e.handle for e in self.entities.values() if e.kind == "person" and not e.official and e.key}
-        if not self.handle_of:
-            return None
-        return re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, sorted(self.handle_of, key=len, reverse=True))) + r")(?![\w-])")
-
-    def _words(self, text: str) -> str:
-        """A text as printed: codes of affected persons as handles."""
-        return self.codes.sub(lambda match: self.handle_of[match[0]], text) if self.codes else text
-
-    def _name(self, handle: str) -> str:
-        entity = self.entities.get(handle)
-        if entity is None:
-            return handle
-        return self._words(ground.mask(entity.label)) or entity.handle
-
-    def _sentence(self, stored: StoredClaim) -> Sentence:
-        claim = stored.claim
-        self.used.add(claim.handle)
-        text = claim.text
-        if not text:
-            value = self._name(claim.value) if ids.is_handle(claim.value) else claim.value
-            text = f"{self.terms.property_label(claim.property)}: {value}." if value else self.terms.property_label(claim.property)
-        return Sentence(self._words(text), (claim.handle,), claim.stance, claim.language)
-
-    # -- numbered paragraphs -------------------------------------------------------------------------------------------
-
-    def _sections(self, kinds: tuple[str, ...]) -> Iterator[Section]:
-        """A section for each thing of these kinds that is told of; what tells of its acts stands with it."""
-        acts: dict[str, list[Entity]] = defaultdict(list)
-        for entity in self.entities.values():
-            if entity.kind == "act":
-                parent = self.entities.get(entity.parent)
-                acts[entity.parent if parent is not None and parent.kind in _WITH_ACTS else ""].append(entity)
-        for kind in kinds:
-            things = [entity for entity in self.entities.values() if entity.kind == kind]
-            for entity in sorted(things, key=lambda entity: (self._day(entity), _order(entity.handle))):
-                yield from self._section(entity, acts[entity.handle])
-        if "event" in kinds:
-            for act in acts[""]:
-                yield from self._section(act, [])
-
-    def _section(self, entity: Entity, acts: list[Entity]) -> Iterator[Section]:
-        paragraphs = tuple(self._paragraphs([entity, *acts]))
-        if paragraphs:
-            when = entity.date or next((p.when for p in paragraphs if p.when), "")
-            self.paragraph_of[entity.handle] = paragraphs[0].number
-            title = self._name(entity.handle) if entity.kind != "act" else self.terms.label("act", entity.type) or entity.handle
-            yield Section(_capital(title), paragraphs, entity.handle, when)
-
-    def _paragraphs(self, things: list[Entity]) -> Iterator[Paragraph]:
-        """One paragraph for each passage (or source) that tells of these things: as it was told, in the order of its claims."""
-        groups: dict[str, list[StoredClaim]] = defaultdict(list)
-        for entity in things:
-            told_of = self.by_subject[entity.handle]
-            if entity.kind == "position" and all(stored.claim.property in _CELL for stored in told_of):
-                continue  # its cell in the matrix says it
-            for stored in told_of:
-                groups[stored.claim.passage or stored.claim.source].append(stored)
-        for told in groups.values():
-            told.sort(key=lambda stored: _order(stored.claim.handle))
-        for told in sorted(groups.values(), key=lambda told: (self._day_of_claim(told[0]), _order(told[0].claim.handle))):
-            self.number += 1
-            first = told[0].claim
-            for stored in told:
-                self.paragraph_of.setdefault(stored.claim.subject, self.number)
-                self.paragraph_of_claim[stored.claim.handle] = self.number
-            place = self._name(first.place) if first.place else ""
-            yield Paragraph(self.number, tuple(self._sentence(stored) for stored in told), first.valid, place)
-
-    def _day_of_claim(self, stored: StoredClaim) -> int:
-        first, last = dates.parse(stored.claim.valid).days() if stored.claim.valid else (None, None)
-        return first if first is not None else last if last is not None else 1 << 40
-
-    def _day(self, entity: Entity) -> int:
-        """The first day by which a thing is put in order; undated things come last."""
-        texts = [entity.date] if entity.date else [stored.claim.valid for stored in self.by_subject[entity.handle]]
-        days = [dates.parse(text).days() for text in texts if text]
-        known = [first if first is not None else last for first, last in days]
-        return min((day for day in known if day is not None), default=1 << 40)
-
-    # -- tables --------------------------------------------------------------------------------------------------------
-
-    def _figures(self) -> Iterator[Figure]:
-        for stored in sorted(self.claims.values(), key=lambda s: (s.claim.property, s.claim.valid, _order(s.claim.handle))):
-            claim, kind = stored.claim, self.terms.property(stored.claim.property)
-            if kind is not None and kind.value == "number" and claim.property.startswith("number"):
-                self.used.add(claim.handle)
-                subject = self.entities.get(claim.subject)
-                about = claim.subject if subject is None or subject.kind != "act" else subject.parent or claim.subject
-                label = self.terms.property_label(claim.property)
-                yield Figure(label, claim.value, self._name(about), claim.valid, claim.stance, (claim.handle,))
-
-    def _ground_counts(self) -> tuple[tuple[str, str], ...]:
-        counts = self.view.ground_counts()
-        return tuple((name, _("suppressed") if number is None else str(number)) for name, number in counts.cells.items())
-
-    def _marks(self) -> Iterator[Mark]:
-        found = []
-        for entity in self.entities.values():
-            lane, paragraph = _CHRONICLE.get(entity.kind, ""), self.paragraph_of.get(entity.handle, 0)
-            when = entity.date or next((s.claim.valid for s in self.by_subject[entity.handle] if s.claim.valid), "")
-            if lane and paragraph and when:
-                found.append(self._mark(lane, self._name(entity.handle), when, paragraph))
-        said: set[int] = set()
-        for stored in self.claims.values():
-            claim, paragraph = stored.claim, self.paragraph_of_claim.get(stored.claim.handle, 0)
-            spoken = claim.property in ("statement", "denial") and claim.stance in ("denial", "official")
-            if spoken and claim.valid and paragraph not in said:  # the first sentence of a statement stands for it
-                said.add(paragraph)
-                found.append(self._mark("statement", self._words(claim.text), claim.valid, paragraph))
-        yield from sorted(found, key=lambda mark: (mark.first or mark.last, mark.last, mark.paragraph, mark.text))
-
-    def _mark(self, lane: str, text: str, when: str, paragraph: int) -> Mark:
-        day = dates.parse(when)
-        first = day.earliest.isoformat() if day.earliest else ""
-        return Mark(lane, _capital(text), when, first, day.latest.isoformat() if day.latest else "", day.about, paragraph)
-
-    # -- contradictions ------------------------------------------------------------------------------------------------
-
-    def _contradictions(self) -> Iterator[Contradiction]:
-        """Assessed ones first, in the order of their assessments; then each pair that nobody has assessed."""
-        weighed: set[str] = set()
-        superseded = {item.supersedes for item in self.view.assessments()}
-        for item in self.view.assessments():
-            if item.handle in superseded:
-                continue
-            sides = [[self.claims[h] for h in side if h in self.claims] for side in (item.claims_for, item.claims_against)]
-            weighed.update(stored.claim.handle for side in sides for stored in side)
-            shown = Assessment(
-                item.handle, self._words(item.proposition), item.standard, item.outcome, self._words(item.reasons), item.assessor,
-                item.date,
-            )  # fmt: skip
-            left, right = (tuple(self._sentence(stored) for stored in side) for side in sides)
-            yield Contradiction(left, right, tuple(self._relations(sides[0] + sides[1])), shown)
-        for link in self.view.contradictions():
-            if {link.of, link.to} <= weighed or not {link.of, link.to} <= self.claims.keys():
-                continue
-            pair = self.claims[link.of], self.claims[link.to]
-            yield Contradiction((self._sentence(pair[0]),), (self._sentence(pair[1]),), tuple(self._relations(list(pair))))
-
-    def _relations(self, told: list[StoredClaim]) -> Iterator[str]:
-        handles = {stored.claim.handle for stored in told}
-        seen = set()
-        for handle in sorted(handles, key=_order):
-            for link in self.view.links(handle):
-                if {link.of, link.to} <= handles and link.handle not in seen:
-                    seen.add(link.handle)
-                    reason = f": {self._words(ground.mask(link.reason))}" if link.reason else ""
-                    yield f"{link.of} {_(link.kind)} {link.to}{reason}"
-
-    # -- actors, States, sources ---------------------------------------------------------------------------------------
-
-    def _actors(self) -> Iterator[Actor]:
-        named: dict[str, set[int]] = defaultdict(set)
-        accused: set[str] = set()
-        for stored in self.claims.values():
-            claim = stored.claim
-            paragraph = self.paragraph_of_claim.get(claim.handle, 0)
-            for handle in (claim.value, claim.speaker):
-                if handle in self.entities and paragraph:
-                    named[handle].add(paragraph)
-            if claim.property in ("perpetrator", "accused", "target", "in charge of", "commands"):
-                accused.update(h for h in (claim.value, claim.subject if claim.property in _COMMAND else "") if h in self.entities)
-        for entity in self.entities.values():
-            if entity.kind not in ("person", "group") or not (entity.label and (entity.official or entity.kind == "group")):
-                continue
-            told = [s for s in self.by_subject[entity.handle] if s.claim.property in _COMMAND]
-            if told or entity.handle in accused:
-                claimed = tuple(self._sentence(stored) for stored in told)
-                yield Actor(entity.handle, self._name(entity.handle), entity.type, claimed, tuple(sorted(named[entity.handle])))
-
-    def _matrix(self) -> Matrix:
-        cells: dict[tuple[str, str], list[StoredClaim]] = defaultdict(list)
-        states: set[str] = set()
-        for entity in self.entities.values():
-            if entity.kind != "position":
-                continue
-            told = {stored.claim.property: stored for stored in self.by_subject[entity.handle]}
-            instrument = told["instrument"].claim.value if "instrument" in told else entity.parent
-            if {"state", "role"} <= told.keys() and instrument in self.entities:
-                states.add(told["state"].claim.value)
-                cells[told["state"].claim.value, instrument] += [told["role"], told["state"]]
-        columns = sorted({key[1] for key in cells}, key=lambda handle: (self._day(self.entities[handle]), _order(handle)))
-        instruments = tuple(
-            Instrument(handle, self._name(handle), self.entities[handle].date, self.paragraph_of.get(handle, 0)) for handle in columns
-        )
-        rows = []
-        for state in sorted(states, key=_state_name):
-            row = []
-            for handle in columns:
-                told_here = cells.get((state, handle), [])
-                self.used.update(stored.claim.handle for stored in told_here)
-                roles = tuple(dict.fromkeys(s.claim.value for s in told_here if s.claim.property == "role"))
-                row.append(Cell(roles, tuple(s.claim.handle for s in told_here)) if told_here else None)
-            rows.append(StateRow(state, _state_name(state), tuple(row)))
-        return Matrix(instruments, tuple(rows))
-
-    def _reference(self, stored: StoredClaim) -> ClaimRef:
-        claim = stored.claim
-        speaker = self._name(claim.speaker) if claim.speaker in self.entities else claim.speaker
-        return ClaimRef(
-            claim.handle, claim.key, claim.source, claim.passage, claim.locator, speaker, claim.access, claim.voluntariness,
-            claim.stance, claim.polarity, tuple(stored.origin),
-        )  # fmt: skip
-
-    def _sources(self, claims: Iterable[ClaimRef]) -> Iterator[Source]:
-        """Sources cited, with the files that carry them; then the tables that rows were imported from."""
-        counts: dict[str, int] = defaultdict(int)
-        for claim in claims:
-            counts[claim.source] += 1
-        for entity in sorted(self.entities.values(), key=lambda entity: _order(entity.handle)):
-            table = entity.key.startswith("file:")
-            if entity.kind == "source" and (entity.handle in counts or table):
-                files = tuple(self._file(file) for file in self.testimony.files(entity.handle))
-                label, kind = self._words(entity.label), entity.type
-                yield Source(entity.handle, label, kind, entity.basis, entity.date, files, counts[entity.handle])
-
-    def _file(self, file: Any) -> SourceFile:
-        custody = tuple((_day_of(when), str(who), str(what)) for when, who, what in file.custody)
-        return SourceFile(file.sha256.hex(), file.size, file.media_type, custody)
-
-    def _persons(self, claims: Iterable[ClaimRef]) -> set[str]:
-        told: set[str] = set()
-        for reference in claims:
-            claim = self.claims[reference.handle].claim
-            told.update(h for h in (claim.person, claim.subject, claim.value, claim.speaker) if h.startswith("P-"))
-        return {handle for handle in told if handle in self.entities and not self.entities[handle].official}
+def texts_of(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """(where, text) of every text before layout: what the gate reads first."""
+    yield _("title"), manifest.title
+    for section in manifest.sections():
+        yield section.title, section.title
+        for paragraph in section.paragraphs:
+            words_ = " ".join(sentence.text for sentence in paragraph.sentences)
+            yield _("paragraph {n}").format(n=paragraph.number), f"{paragraph.place} {words_}".strip()
+    for figure in manifest.figures:
+        yield _("figures"), f"{figure.label} {figure.value} {figure.about}"
+    for mark in manifest.marks:
+        yield _("chronology"), mark.text
+    for item in manifest.contradictions:
+        sides = [sentence.text for sentence in (*item.left, *item.right)]
+        found = item.assessment
+        judged = [found.proposition, found.reasons, found.assessor] if found else []
+        yield _("contradictions"), "\n".join((*sides, *item.relations, *judged))
+    for actor in manifest.actors:
+        yield _("actors"), "\n".join((actor.name, *(sentence.text for sentence in actor.claimed)))
+    for instrument in manifest.matrix.instruments:
+        yield _("matrix"), instrument.label
+    for source in manifest.sources:
+        custody = [" ".join(step) for file in source.files for step in file.custody]
+        yield _("source {handle}").format(handle=source.handle), "\n".join((source.label, *custody))
+    for claim in manifest.claims:
+        yield _("claim {handle}").format(handle=claim.handle), f"{claim.key} {claim.locator} {claim.speaker}"
+    for override in manifest.overrides:
+        yield _("overrides"), override.reason
 
 
-def _capital(text: str) -> str:
-    """A text that begins a line begins with a capital."""
-    return text[:1].upper() + text[1:]
+def _title(record: Gathered) -> str:
+    """The label of the event that most other things belong to."""
+    parents = [entity.parent for entity in record.entities.values() if entity.parent.startswith("E-")]
+    events = [entity for entity in record.entities.values() if entity.kind == "event" and entity.label]
+    widest = max(events, key=lambda event: (parents.count(event.handle), -len(event.handle)), default=None)
+    return widest.label if widest else _("The record")
 
 
-def _order(handle: str) -> tuple[str, int, int]:
-    parsed = ids.parse(handle)
-    return parsed.kind, parsed.device, parsed.number
+def _standards(used: set[str]) -> tuple[str, ...]:
+    """In the order of the ladder."""
+    ladder = vocabulary.load().terms("standard of proof")
+    return tuple(sorted(used, key=lambda term: (ladder.index(term) if term in ladder else len(ladder), term)))
 
 
-def _day_of(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()
+def _ground_counts(view: RecordView) -> tuple[tuple[str, str], ...]:
+    counts = view.ground_counts()
+    return tuple((name, _("suppressed") if number is None else str(number)) for name, number in counts.cells.items())
 
 
-def _state_name(code: str) -> str:
-    """A State's everyday name by its ISO 3166-1 alpha-3 code."""
-    country = pycountry.countries.get(alpha_3=code)
-    return str(getattr(country, "common_name", country.name)) if country else code
+def _cited(manifest: Manifest) -> list[str]:
+    """Every claim that the manifest names, in the order of their handles."""
+    cited = {claim for paragraph in manifest.paragraphs() for claim in paragraph.claims()}
+    cited |= {claim for figure in manifest.figures for claim in figure.claims}
+    cited |= {claim for row in manifest.matrix.rows for cell in row.cells if cell for claim in cell.claims}
+    for item in manifest.contradictions:
+        cited |= {claim for sentence in (*item.left, *item.right) for claim in sentence.claims}
+    for actor in manifest.actors:
+        cited |= {claim for sentence in actor.claimed for claim in sentence.claims}
+    return sorted(cited, key=lambda handle: (len(handle), handle))
+
+
+def _reference(record: Gathered, told: Told) -> ClaimRef:
+    claim = told.claim
+    said_by = record.label(claim.speaker) if claim.speaker in record.entities else claim.speaker
+    return ClaimRef(
+        claim.handle, claim.key, claim.source, claim.passage, claim.locator, claim.speaker, said_by, claim.access,
+        claim.voluntariness, told.stance, claim.polarity, told.origin,
+    )  # fmt: skip
+
+
+def _sources(record: Gathered, testimony: TestimonyView | None, claims: tuple[ClaimRef, ...]) -> tuple[Source, ...]:
+    used: dict[str, int] = {}
+    for claim in claims:
+        used[claim.source] = used.get(claim.source, 0) + 1
+    found = []
+    for handle, entity in record.entities.items():
+        if entity.kind == "source" and handle in used:
+            files = testimony.files(handle) if testimony else []
+            shown = tuple(_file(file) for file in files)
+            found.append(Source(handle, entity.label, entity.type, entity.basis or "unknown", entity.date, shown, used[handle]))
+    return tuple(found)
+
+
+def _file(file: model.File) -> SourceFile:
+    steps = [[datetime.fromtimestamp(step[0] / 1000, UTC).date().isoformat(), *map(str, step[1:])] for step in file.custody]
+    custody = tuple((day, who, "; ".join(what)) for day, who, *what in steps)
+    return SourceFile(file.sha256.hex(), file.size, file.media_type, custody)
+
+
+def _persons(record: Gathered) -> tuple[tuple[str, str], ...]:
+    """Affected persons of whom a claim tells: handle, and key in the sources' tables."""
+    told: set[str] = set()
+    for each in record.told.values():
+        claim = each.claim
+        told |= {handle for handle in (claim.person, claim.subject, claim.value, claim.speaker) if record.affected(handle)}
+    return tuple((handle, entity.key) for handle, entity in record.entities.items() if handle in told)

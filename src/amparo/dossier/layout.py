@@ -23,6 +23,7 @@ from amparo.dossier.manifest import (
     Section,
     Sentence,
     Source,
+    ranges,
 )
 from amparo.kernel.text import script_of
 from amparo.record import vocabulary
@@ -37,6 +38,7 @@ _SIGNS: dict[str, tuple[str, str]] = {
     "not raised": ("F", "box"),
 }  # fmt: skip
 _LADDER = "standard of proof"
+_LOCATORS = 3  # more places or speakers than this are not listed in one note; the claims' handles always are
 
 
 def data(manifest: Manifest) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def data(manifest: Manifest) -> dict[str, Any]:
         "date": manifest.head_date, "date words": words.day(date.fromisoformat(manifest.head_date)),
         "hash": manifest.head_hash, "purpose": words.plain(manifest.purpose), "audience": words.plain(manifest.audience),
         "standards": [_label(_LADDER, standard) for standard in manifest.standards],
-        "counts": [[words.plain(kind), str(count)] for kind, count in manifest.counts],
+        "counts": [[words.counted(kind), str(count)] for kind, count in manifest.counts],
         "figures": [shape.figure(figure) for figure in manifest.figures],
         "grounds": [[_label("ground", ground), cell] for ground, cell in manifest.ground_counts],
         "timeline": timeline.draw(manifest.marks), "marks": [shape.mark(mark) for mark in manifest.marks],
@@ -55,6 +57,7 @@ def data(manifest: Manifest) -> dict[str, Any]:
         "actors": [shape.actor(actor) for actor in manifest.actors],
         "matrix": shape.matrix(),
         "sources": [_source(source) for source in manifest.sources],
+        "persons": [list(person) for person in manifest.persons],
         "overrides": [asdict(override) for override in manifest.overrides],
         "index": [shape.index(paragraph) for paragraph in manifest.paragraphs()],
     }  # fmt: skip
@@ -71,6 +74,7 @@ class _Shape:
         self._claims = {claim.handle: claim for claim in manifest.claims}
         self._sources = {source.handle: source for source in manifest.sources}
         self._numbers = {paragraph.number for paragraph in manifest.paragraphs()}
+        self._told_in = {claim: paragraph.number for paragraph in manifest.paragraphs() for claim in paragraph.claims()}
 
     def words(self) -> dict[str, str]:
         ladder = ", ".join(_label(_LADDER, term).lower() for term in vocabulary.load().terms(_LADDER))
@@ -79,7 +83,7 @@ class _Shape:
         return fixed
 
     def section(self, section: Section) -> dict[str, Any]:
-        subtitle = " · ".join(part for part in (section.handle, words.when(section.when) if section.when else "", section.place) if part)
+        subtitle = " · ".join(filter(None, (section.handle, words.when(section.when) if section.when else "", section.place)))
         paragraphs = [self.paragraph(paragraph) for paragraph in section.paragraphs]
         return {"title": _clean(section.title), "subtitle": _clean(subtitle), "paragraphs": paragraphs}
 
@@ -89,6 +93,7 @@ class _Shape:
             "n": paragraph.number,
             "lead": _clean(lead),
             "rtl": _direction(" ".join(sentence.text for sentence in paragraph.sentences)),
+            "against": [number for number in paragraph.against if number in self._numbers],
             "runs": self.runs(paragraph.sentences),
         }
 
@@ -109,7 +114,7 @@ class _Shape:
             text = _clean(" ".join(sentence.text for sentence in together))
             claims = [claim for sentence in together for claim in sentence.claims]
             shown.append({
-                "stance": words.plain(stance) if stance != before else "", "text": text, "rtl": _direction(text),
+                "stance": words.stance(stance) if stance != before else "", "text": text, "rtl": _direction(text),
                 "lang": together[0].language, "notes": self.notes(claims),
             })  # fmt: skip
             before = stance
@@ -128,17 +133,19 @@ class _Shape:
         known = self._sources.get(source)
         label = _clean(known.label) if known else ""
         date_words = words.when(known.date) if known and known.date else ""
-        how = {word: None for claim in claims for word in _how(claim)}
-        locators = ", ".join(dict.fromkeys(claim.locator for claim in claims if claim.locator))
         cited = ", ".join(part for part in (label, date_words) if part)
-        where = ", ".join(part for part in (passage, _clean(locators)) if part)
-        rest = [part for part in (cited, where, spans([claim.handle for claim in claims]), "; ".join(how)) if part]
-        return {"source": source if known else "", "text": " · ".join(rest) + "."}
+        locators = list(dict.fromkeys(_clean(claim.locator) for claim in claims if claim.locator))
+        where = [passage, *(locators if len(locators) <= _LOCATORS else [*locators[:_LOCATORS], "…"])]
+        said = {_clean(claim.said_by): None for claim in claims if claim.said_by}
+        how = {word: None for claim in claims for word in _how(claim)}
+        rest = [cited, ", ".join(filter(None, where)), "; ".join(said) if len(said) <= _LOCATORS else "", "; ".join(how)]
+        ordered = sorted((claim.handle for claim in claims), key=lambda handle: (len(handle), handle))
+        return {"source": source if known else "", "text": " · ".join(filter(None, (*rest, spans(ordered)))) + "."}
 
     def figure(self, figure: Figure) -> dict[str, Any]:
         return {
             "value": words.number(figure.value), "label": _clean(figure.label), "about": _clean(figure.about),
-            "when": words.when(figure.when) if figure.when else "", "stance": words.plain(figure.stance),
+            "when": words.when(figure.when) if figure.when else "", "stance": words.stance(figure.stance),
             "notes": self.notes(list(figure.claims)),
         }  # fmt: skip
 
@@ -157,14 +164,26 @@ class _Shape:
                 "outcome": _label("assessment outcome", found.outcome), "reasons": _clean(found.reasons),
                 "assessor": _clean(found.assessor), "date": words.when(found.date) if found.date else "",
             }  # fmt: skip
-        sides = ([{"rtl": _direction(each.text), "runs": self.runs((each,))} for each in side] for side in (item.left, item.right))
-        left, right = sides
+        left, right = ([self._beside(each) for each in side] for side in (item.left, item.right))
         return {"left": left, "right": right, "relations": [_clean(text) for text in item.relations], "assessment": assessment}
 
+    def _beside(self, sentence: Sentence) -> dict[str, Any]:
+        """One claim of several side by side: who says it, and in which paragraph it stands among its neighbours."""
+        first = self._claims.get(sentence.claims[0]) if sentence.claims else None
+        said = " · ".join(part for part in (*sentence.claims, _clean(first.said_by) if first else "") if part)
+        number = self._told_in.get(sentence.claims[0], 0) if sentence.claims else 0
+        return {"said": said, "n": number, "rtl": _direction(sentence.text), "runs": self.runs((sentence,))}
+
     def actor(self, actor: Actor) -> dict[str, Any]:
-        numbers = [number for number in actor.paragraphs if number in self._numbers]
+        numbers = ranges([number for number in actor.paragraphs if number in self._numbers])
         claimed = self.runs(actor.claimed)
-        return {"handle": actor.handle, "name": _clean(actor.name), "type": _clean(actor.type), "runs": claimed, "numbers": numbers}
+        return {
+            "handle": actor.handle,
+            "name": _clean(actor.name),
+            "type": _clean(actor.type),
+            "runs": claimed,
+            "named": numbers,
+        }
 
     def matrix(self) -> dict[str, Any] | None:
         matrix = self._manifest.matrix
@@ -172,16 +191,30 @@ class _Shape:
             return None
         used = {role for row in matrix.rows for cell in row.cells if cell for role in cell.roles}
         terms = vocabulary.load().terms("position")
-        legend = [{"sign": sign(role), "label": _label("position", role)} for role in sorted(used, key=lambda r: (terms + [r]).index(r))]
+        order = sorted(used, key=lambda role: (terms.index(role) if role in terms else len(terms), role))
         columns = [
             {"key": chr(65 + index) if index < 26 else str(index), "label": _clean(each.label),
              "when": words.when(each.when) if each.when else "", "n": each.paragraph if each.paragraph in self._numbers else 0,
-             "notes": self.notes(self._column(index))}
+             "notes": self.notes(self._column(index)) if each.handle else []}
             for index, each in enumerate(matrix.instruments)
         ]  # fmt: skip
-        rows = [{"code": row.code, "name": row.name, "cells": [_cell(cell) for cell in row.cells]} for row in matrix.rows]
-        silent = any(cell is not None and not cell.roles for row in matrix.rows for cell in row.cells)
-        return {"columns": columns, "rows": rows, "legend": legend, "silent": silent}
+        own = [not each.handle for each in matrix.instruments]
+        rows = [
+            {"code": row.code, "name": row.name, "cells": [self._cell(*pair) for pair in zip(row.cells, own, strict=True)]}
+            for row in matrix.rows
+        ]
+        legend = [{"sign": sign(role), "label": _label("position", role)} for role in order]
+        return {"columns": columns, "rows": rows, "legend": legend, "silent": any(map(_silent, self._all_cells()))}
+
+    def _all_cells(self) -> list[Cell | None]:
+        return [cell for row in self._manifest.matrix.rows for cell in row.cells]
+
+    def _cell(self, cell: Cell | None, own: bool) -> dict[str, Any] | None:  # noqa: FBT001
+        """Signs of one cell; where no instrument's note serves the column, the cell has its own."""
+        if cell is None:
+            return None
+        told = [{"letter": "", "form": "silent"}] if _silent(cell) else []
+        return {"signs": [*map(sign, cell.roles), *told], "notes": self.notes(list(cell.claims)) if own else []}
 
     def _column(self, index: int) -> list[str]:
         cells = (row.cells[index] for row in self._manifest.matrix.rows)
@@ -191,7 +224,10 @@ class _Shape:
         """The claims of a paragraph and the entries that hold them, in short."""
         claims = paragraph.claims()
         entries = sorted({self._claims[claim].entry for claim in claims if claim in self._claims})
-        return {"n": paragraph.number, "text": f"{spans(list(claims))} ({', '.join('.'.join(map(str, entry)) for entry in entries)})"}
+        return {
+            "n": paragraph.number,
+            "text": f"{spans(list(claims))} ({', '.join('.'.join(map(str, entry)) for entry in entries)})",
+        }
 
 
 def sign(role: str) -> dict[str, str]:
@@ -214,14 +250,16 @@ def spans(handles: list[str]) -> str:
     return ", ".join(first if first == last else f"{first}–{last}" for first, last in pieces)
 
 
-def _cell(cell: Cell | None) -> list[dict[str, str]] | None:
-    return None if cell is None else [sign(role) for role in cell.roles]
+def _silent(cell: Cell | None) -> bool:
+    """True for a State that could join, or was asked to, of which no joining or declining is on record."""
+    return cell is not None and set(cell.roles) <= {"asked"}
 
 
 def _source(source: Source) -> dict[str, Any]:
     return {
         "handle": source.handle, "label": _clean(source.label), "type": _label("source material", source.type),
-        "basis": words.plain(source.basis), "date": words.when(source.date) if source.date else "", "claims": str(source.claims),
+        "basis": words.plain(source.basis), "date": words.when(source.date) if source.date else "",
+        "claims": str(source.claims),
         "files": [
             {"sha256": file.sha256, "size": f"{file.size:,}".replace(",", "\u00a0"), "type": file.media_type,
              "custody": [[_clean(part) for part in step] for step in file.custody]}
@@ -249,7 +287,9 @@ def _direction(text: str) -> str:
 @cache
 def _hidden() -> dict[int, str | None]:
     """Controls, format and bidirectional characters: gone, but for the joiners that Arabic and Indic letters need."""
-    hidden: dict[int, str | None] = {point: None for point in range(0x20000) if unicodedata.category(chr(point)) in ("Cc", "Cf")}
+    hidden: dict[int, str | None] = {
+        point: None for point in range(0x20000) if unicodedata.category(chr(point)) in ("Cc", "Cf")
+    }
     for kept in "\u200c\u200d":
         del hidden[ord(kept)]
     return hidden

@@ -25,12 +25,15 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A numbered paragraph: ``number`` counts from 1 through the whole dossier; ``when`` a canonical partial date."""
+    """A numbered paragraph: ``number`` counts from 1 through the whole dossier; ``when`` a canonical partial date;
+    ``against`` the numbers of paragraphs that contradict it.
+    """
 
     number: int
     sentences: tuple[Sentence, ...]
     when: str = ""
     place: str = ""
+    against: tuple[int, ...] = ()
 
     def claims(self) -> tuple[str, ...]:
         """The claims of all its sentences, in their order, each once."""
@@ -166,7 +169,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRef:
-    """Where a claim comes from and lies: source, passage, locator; ``entry`` = device, sequence number, part of the ledger."""
+    """Where a claim comes from and lies: source, passage, locator; ``speaker`` a handle or a word, ``said_by`` as a reader
+    calls the speaker; ``entry`` = device, sequence number, part of the ledger.
+    """
 
     handle: str
     key: str
@@ -174,6 +179,7 @@ class ClaimRef:
     passage: str
     locator: str
     speaker: str
+    said_by: str
     access: str
     voluntariness: str
     stance: str
@@ -218,7 +224,7 @@ class Manifest:
     sources: tuple[Source, ...] = ()
     claims: tuple[ClaimRef, ...] = ()
     overrides: tuple[Override, ...] = ()
-    persons: tuple[str, ...] = ()
+    persons: tuple[tuple[str, str], ...] = ()
 
     def sections(self) -> Iterator[Section]:
         """All sections in the order of their paragraphs' numbers."""
@@ -242,3 +248,14 @@ class Manifest:
             shape["claims"] = claims
             shape["entries"] = sorted({entries[claim] for claim in claims if claim in entries})
         return json.dumps(data, ensure_ascii=False, indent=1).encode()
+
+
+def ranges(numbers: list[int]) -> list[list[int]]:
+    """Neighbouring numbers drawn together: [1, 2, 3, 7] is [[1, 3], [7, 7]]."""
+    found: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found

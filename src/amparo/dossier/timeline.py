@@ -5,19 +5,21 @@ before its last possible day nor begins after its first. The axis is piecewise l
 in it, and never narrower than a third of an even share, so that crowded years stay legible.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
-from amparo.dossier.manifest import LANES, Mark
+from amparo.dossier.manifest import LANES, Mark, ranges
 
 _LETTER = 0.0078  # width of a digit of a label, as a share of the drawing's width (150 mm)
 _GAP = 0.006
-_POINT = 0.010
+_POINT = 0.020  # a dot's width
+_ARROW = 0.010
 _FULL = 60  # rows: beyond this, rows get thinner and lose their labels
-_OUTLIERS = 0.05  # share of marks that may lie before or after the drawn years, at its edge
+_OUTLIERS = 0.05  # share of marks that may lie before or after the drawn years, named at its edge
+_FAR = 3  # years without any mark, beyond which the few that lie there are outliers
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,16 @@ class Axis:
         ]  # fmt: skip
 
 
-def axis(marks: Iterable[Mark]) -> Axis:
+def axis(marks: Sequence[Mark]) -> Axis:
     """The axis for these marks (at least one with a day)."""
     years = sorted(date.fromisoformat(mark.first or mark.last).year for mark in marks)
-    ends = sorted(date.fromisoformat(mark.last or mark.first).year for mark in marks)
     spare = int(len(years) * _OUTLIERS)
-    start, end = years[spare], ends[-1 - spare]
-    end = max(start, end)
+    for _ in range(spare):
+        if years[1] - years[0] > _FAR:
+            years.pop(0)
+        if years[-1] - years[-2] > _FAR:
+            years.pop()
+    start, end = years[0], years[-1]
     counts = [sum(year == shown for year in years) for shown in range(start, end + 1)]
     even, total = 1 / len(counts), sum(counts) or 1
     weights = [even / 3 + (2 / 3) * (count / total) ** 0.75 for count in counts]
@@ -73,7 +78,6 @@ class _Bar:
     about: bool
     open_left: bool
     open_right: bool
-    inside: bool
     text_at: float
     span: tuple[float, float]
     row: int = 0
@@ -85,7 +89,7 @@ def draw(marks: tuple[Mark, ...]) -> dict[str, Any] | None:
     if not dated:
         return None
     scale = axis(dated)
-    lanes = []
+    lanes: list[dict[str, Any]] = []
     for lane in LANES:
         bars = _bars([mark for mark in dated if mark.lane == lane], scale)
         if bars:
@@ -99,29 +103,40 @@ def _bars(marks: list[Mark], scale: Axis) -> list[_Bar]:
     spans: dict[tuple[str, str, bool], list[int]] = {}
     for mark in marks:
         spans.setdefault((mark.first, mark.last, mark.about), []).append(mark.paragraph)
-    bars = [_bar(*span, _numbers(numbers), scale) for span, numbers in spans.items()]
+    bars = [_bar(first, last, about, _numbers(numbers), scale) for (first, last, about), numbers in spans.items()]
     return sorted(bars, key=lambda bar: (bar.left, -bar.right, bar.label))
 
 
 def _bar(first: str, last: str, about: bool, label: str, scale: Axis) -> _Bar:  # noqa: FBT001
     low = date.fromisoformat(first) if first else None
     high = date.fromisoformat(last) if last else None
-    left, right = scale.at(low) if low else 0.0, scale.at(high) if high else 1.0
+    end = scale.start + len(scale.edges) - 1
     before = low is None or low.year < scale.start
-    after = high is None or high.year >= scale.start + len(scale.edges) - 1
-    if low == high:  # a single day is a dot
-        right = left
+    after = high is None or high.year >= end
+    if high is not None and high.year < scale.start:
+        return _outlier(f"{high.year}: {label}", left=True)
+    if low is not None and low.year >= end:
+        return _outlier(f"{low.year}: {label}", left=False)
+    left, right = scale.at(low) if low else 0.0, scale.at(high) if high else 1.0
+    point = low == high
+    if not point and high:
+        right = scale.at(high + timedelta(days=1))
     wide = len(label) * _LETTER + _GAP
-    inside = right - left > wide
-    if inside:
-        text_at, span = left + _GAP / 2, (left, right)
-    elif max(right, left + _POINT) + wide <= 1:
-        text_at = max(right, left + _POINT / 2) + _GAP / 2
-        span = (left - _POINT / 2, text_at + wide)
-    else:
-        text_at = left - _POINT / 2 - wide
-        span = (text_at, max(right, left + _POINT / 2))
-    return _Bar(left, right, label, about, before, after, inside, text_at, span)
+    edge = _POINT / 2 if point else _GAP / 2
+    if right - left > wide + 2 * _ARROW:
+        return _Bar(left, right, label, about, before, after, left + _GAP / 2 + _ARROW * before, (left, right))
+    if right + edge + wide <= 1:
+        return _Bar(left, right, label, about, before, after, right + edge, (left - edge, right + edge + wide))
+    return _Bar(left, right, label, about, before, after, left - edge - wide, (left - edge - wide, right + edge))
+
+
+def _outlier(label: str, *, left: bool) -> _Bar:
+    """An arrow at the edge, with the year: what lies too far off to be drawn."""
+    wide = len(label) * _LETTER + _GAP
+    if left:
+        return _Bar(0, 0, label, about=False, open_left=True, open_right=False, text_at=_ARROW, span=(0, _ARROW + wide))
+    at = 1 - _ARROW - wide
+    return _Bar(1, 1, label, about=False, open_left=False, open_right=True, text_at=at, span=(at, 1))
 
 
 def _pack(bars: list[_Bar]) -> int:
@@ -140,18 +155,12 @@ def _pack(bars: list[_Bar]) -> int:
 
 def _shape(bar: _Bar) -> dict[str, Any]:
     return {
-        "x": bar.left, "w": bar.right - bar.left, "row": bar.row, "label": bar.label, "at": bar.text_at, "inside": bar.inside,
+        "x": bar.left, "w": bar.right - bar.left, "row": bar.row, "label": bar.label, "at": bar.text_at,
         "about": bar.about, "left": bar.open_left, "right": bar.open_right,
     }  # fmt: skip
 
 
 def _numbers(numbers: list[int]) -> str:
     """5, 7–9: paragraphs in short, at most four pieces (the table below holds them all)."""
-    pieces: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if pieces and number == pieces[-1][1] + 1:
-            pieces[-1][1] = number
-        else:
-            pieces.append([number, number])
-    shown = [str(low) if low == high else f"{low}–{high}" for low, high in pieces]
+    shown = [str(low) if low == high else f"{low}–{high}" for low, high in ranges(numbers)]
     return ", ".join(shown if len(shown) <= 4 else [*shown[:3], "…"])

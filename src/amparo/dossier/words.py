@@ -41,8 +41,8 @@ WORDS: dict[str, str] = {
     "no chronology": N_("The record holds no dated matters."),
     "timeline": N_("Timeline"),
     "timeline note": N_(
-        "A bar lasts from the first to the last possible day; a dot is a single day; a dashed outline means “about”, an arrow an "
-        "open end. Numbers are paragraphs. A year is drawn the wider the more it holds."
+        "A bar lasts from the first to the last possible day; a dot is a single day; a dashed outline means “about”, an arrow "
+        "an open end. Numbers are paragraphs. A year is drawn the wider the more it holds."
     ),
     "date": N_("Date"),
     "matter": N_("Matter"),
@@ -84,38 +84,44 @@ WORDS: dict[str, str] = {
     "key": N_("Column"),
     "instrument": N_("Instrument"),
     "no record": N_("no record of joining"),
-    "no record note": N_("“No record of joining” says what the record lacks; it is not a refusal. An empty cell: not known as eligible."),
+    "no record note": N_(
+        "“No record of joining” says what the record lacks; it is not a refusal. An empty cell: not known as eligible."
+    ),
     "proceedings": N_("Proceedings"),
     "no proceedings": N_("The record holds no proceedings."),
     "protection": N_("Protection and help"),
     "no protection": N_("The record holds no help that was given."),
     "annex": N_("Annex"),
     "sources": N_("Sources"),
-    "sources intro": N_("Every source cited, the basis on which it is used, the SHA-256 of the file that carries it, and its custody."),
+    "sources intro": N_(
+        "Every source cited, the basis on which it is used, the SHA-256 of the file that carries it, and its custody."
+    ),
     "source": N_("Source"),
     "basis": N_("Basis"),
     "claims": N_("Claims"),
     "hash": N_("SHA-256"),
     "bytes": N_("{size} bytes"),
     "custody": N_("Custody"),
-    "no file": N_("No file of this source is kept in the workspace."),
+    "no file": N_("no file kept in the workspace"),
+    "no files": N_("The workspace keeps no file of any of them."),
     "method": N_("Method and standard of proof"),
     "method 1": N_(
-        "Claims. The unit of the record is the claim: who says what about whom, in which source, how they know it and how freely "
-        "they spoke. Nothing is overwritten: a corrected claim is superseded, with the reason, and left out here."
+        "Claims. The unit of the record is the claim: who says what about whom, in which source, how they know it and how "
+        "freely they spoke. Nothing is overwritten: a corrected claim is superseded, with the reason, and left out here."
     ),
     "method 2": N_(
         "Stance. The word in italics before a statement says in what stance the source makes it: allegation, finding, denial, "
         "official statement, report and so on. It is the source's stance, not a judgement of this dossier."
     ),
     "method 3": N_(
-        "Assessment. A conclusion is a separate, dated, reasoned claim about claims and names its standard of proof. Sources of "
-        "one origin count once. The ladder of standards, lowest first: {ladder}."
+        "Assessment. A conclusion is a separate, dated, reasoned claim about claims and names its standard of proof. Sources "
+        "of one origin count once. The ladder of standards, lowest first: {ladder}."
     ),
     "method 4": N_("Dates and numbers. Both are as exact as the source gives them and never more."),
     "method 5": N_(
-        "Persons. Whoever is affected appears by a code; names lie sealed elsewhere. The ground of persecution belongs to an act, "
-        "as the perpetrator perceived it; of an act against one person it is not printed, and words that name it are replaced by “[ground]”."
+        "Persons. Whoever is affected appears by a code; names lie sealed elsewhere. The ground of persecution belongs to an "
+        "act, as the perpetrator perceived it; of an act against one person it is not printed, and words that name it are "
+        "replaced by “[ground]”."
     ),
     "manifest": N_("Manifest"),
     "counts": N_("Counts"),
@@ -125,10 +131,15 @@ WORDS: dict[str, str] = {
     "reason": N_("Reason"),
     "verify": N_("How to verify"),
     "verify text": N_(
-        "Who holds the workspace follows any paragraph to its claim, passage, source, file hash, ledger entry and signature with "
-        "“amparo trace C-0001”, and checks the whole ledger with “amparo verify”. The same ledger, options and program give this "
-        "file again, byte for byte."
+        "Who holds the workspace follows any paragraph to its claim, passage, source, file hash, ledger entry and signature "
+        "with “amparo trace C-0001”, and checks the whole ledger with “amparo verify”. The same ledger, options and program "
+        "give this file again, byte for byte."
     ),
+    "codes": N_("Codes of persons"),
+    "codes note": N_(
+        "The code of the record, and in brackets the one that the sources' tables use and that may stand in a sentence."
+    ),
+    "contradicted in": N_("Contradicted in"),
     "index": N_("Claims of each paragraph"),
     "index note": N_("Device, entry and part of the ledger stand in brackets after the claims."),
     "page": N_("Page {page} of {pages}"),
@@ -139,7 +150,7 @@ WORDS: dict[str, str] = {
 STANCES: dict[str, str] = {
     "allegation": N_("Allegation"), "finding": N_("Finding"), "denial": N_("Denial"), "official": N_("Official statement"),
     "report": N_("Report"), "position": N_("Position"), "sanction": N_("Sanction"), "complaint": N_("Complaint"),
-    "rebuttal": N_("Rebuttal"), "possibly coerced": N_("Possibly coerced"),
+    "rebuttal": N_("Rebuttal"), "possibly coerced": N_("Possibly coerced"), "retracted": N_("Retracted"),
 }  # fmt: skip
 ACCESS: dict[str, str] = {
     "direct": N_("own perception"), "hearsay": N_("hearsay"), "inferred": N_("inferred"), "official": N_("official statement"),
@@ -151,13 +162,18 @@ PLAIN: dict[str, str] = {
     "publication": N_("publication"), "casework": N_("casework"), "research": N_("research"),
     "team": N_("the team"), "coalition": N_("the coalition"), "court": N_("a court"), "un body": N_("a UN body"),
     "government": N_("a government"), "press": N_("the press"), "public": N_("the public"),
+    "supports": N_("supports"), "contradicts": N_("contradicts"), "explains": N_("explains"), "retracts": N_("retracts"),
+    "same origin": N_("is of one origin with"), "undercuts": N_("undercuts"),
+}  # fmt: skip
+COUNTED: dict[str, str] = {
     "person": N_("persons"), "group": N_("groups"), "place": N_("places"), "event": N_("events"), "act": N_("acts"),
     "involvement": N_("involvements"), "source": N_("sources"), "intervention": N_("interventions"),
     "proceeding": N_("proceedings"), "measure": N_("measures"), "position": N_("positions"), "claim": N_("claims"),
-    "link": N_("links between claims"), "assessment": N_("assessments"), "passage": N_("passages"),
+    "link": N_("links between claims"), "assessment": N_("assessments"), "passage": N_("passages"), "consent": N_("consents"),
 }  # fmt: skip
 _SIGNS = {
-    ">=": N_("at least {n}"), "<=": N_("at most {n}"), ">": N_("more than {n}"), "<": N_("fewer than {n}"), "~": N_("about {n}"),
+    ">=": N_("at least {n}"), "<=": N_("at most {n}"), ">": N_("more than {n}"), "<": N_("fewer than {n}"),
+    "~": N_("about {n}"),
 }  # fmt: skip
 _MONTHS = (
     N_("January"), N_("February"), N_("March"), N_("April"), N_("May"), N_("June"), N_("July"), N_("August"), N_("September"),
@@ -172,10 +188,17 @@ def words() -> dict[str, str]:
 
 def plain(term: str) -> str:
     """A word of the record's closed lists in the user's language; what is in none of them as it is."""
-    for known in (PLAIN, STANCES):
-        if term in known:
-            return _(known[term])
-    return term
+    return _(PLAIN[term]) if term in PLAIN else term
+
+
+def counted(kind: str) -> str:
+    """The plural of a kind, as it stands after a number."""
+    return _(COUNTED[kind]) if kind in COUNTED else kind
+
+
+def stance(term: str) -> str:
+    """How a source says something, as it is printed before it."""
+    return _(STANCES[term]) if term in STANCES else term
 
 
 def day(value: date) -> str:

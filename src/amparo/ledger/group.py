@@ -4,6 +4,7 @@ Bodies stream to the disk as they come (flat memory); the signed headers are hel
 header but the last carries the flag MORE, so that a group cut short is recognised and ignored.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -42,6 +43,8 @@ class Group:
         self._bodies, self._wraps = bytearray(), bytearray()
         self._body_bytes, self._parts = end.bodies, end.parts
         self.entries = 0
+        self.witness: Callable[[bytes, int, int, bytes], None] | None = None
+        """Told of each sealed part: compartment, seq, index, plain bytes."""
         log.disk.mkdir(log.folder)
 
     def add(self, key: CompartmentKey, kind: str, rows: list[list[Any]]) -> None:
@@ -74,6 +77,9 @@ class Group:
         self._seq += 1
         self._clock = Clock(self._now, 0) if self._now > self._clock.ms else Clock(self._clock.ms, self._clock.counter + 1)
         parts = tuple(self._seal(pending, place, index, plain) for index, plain in enumerate(pending.plain))
+        if self.witness is not None and pending.wrapper is not None:
+            for index, plain in enumerate(pending.plain):
+                self.witness(place[0], self._seq, index, plain)
         self._held = Header(
             self._workspace, self._log.device, bytes(32), self._seq, self._flags, self._deps, self._clock, self._now,
             *place, parts,

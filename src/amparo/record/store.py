@@ -89,6 +89,8 @@ class Store:
 
     TABLES: ClassVar[str] = ""
     INDEXES: ClassVar[dict[str, str]] = {}
+    LATE: ClassVar[tuple[str, ...]] = ()
+    """Indexes that nearly every row is in: made at the end of a bulk load, each by a scan of the whole table."""
     WORDS: ClassVar[tuple[str, ...]] = ()
     """Names of the FTS5 tables."""
 
@@ -139,6 +141,11 @@ class Store:
         """Read what is kept in memory besides the file; called when opened and after a rollback."""
         self._part = self.db.execute("SELECT coalesce(max(id), 0) FROM parts")[0][0]
 
+    @property
+    def empty(self) -> bool:
+        """True if no part was applied yet."""
+        return not self.db.execute("SELECT 1 FROM parts LIMIT 1")
+
     def positions(self) -> dict[bytes, bytes]:
         """Device -> how far its log was applied, as ``set_positions`` was told. Empty for a fresh view."""
         return {bytes(device): bytes(position) for device, position in self.db.execute("SELECT * FROM positions")}
@@ -157,7 +164,7 @@ class Store:
         """
         if self._open:
             raise RuntimeError("bulk() is not nested")
-        fresh = not self.db.execute("SELECT 1 FROM parts LIMIT 1")
+        fresh = self.empty
         if fresh:
             self._begin_building()
         self.db.execute("BEGIN IMMEDIATE")
@@ -166,8 +173,10 @@ class Store:
             yield
             self._flush()
             if fresh:
-                self._finish_building()
+                self._make_indexes()
             self.db.execute("COMMIT")
+            if fresh:
+                self._finish_building()
         except BaseException:
             self._give_up(fresh=fresh)
             raise
@@ -180,18 +189,21 @@ class Store:
             self.db.execute("ROLLBACK")
         with suppress(AmparoError):
             if fresh:
+                self.db.careless(False)
                 self._reset()
             self._load()
 
     def _begin_building(self) -> None:
         self.db.execute("INSERT INTO meta VALUES ('building', '1')")
-        for name in {**_INDEXES, **self.INDEXES}:
+        self.db.careless(True)  # from here on a half-built file is thrown away, not mended
+        for name in self.LATE:
             self.db.execute(f"DROP INDEX IF EXISTS {name}")
         for table in self.WORDS:
             self._configure(table, _FTS_BULK)
 
     def _finish_building(self) -> None:
-        self._make_indexes()
+        """The file is whole and on the disk before the mark that it is not goes."""
+        self.db.careless(False)
         for table in self.WORDS:
             self._configure(table, _FTS_DAILY)
         self.db.execute("DELETE FROM meta WHERE name = 'building'")

@@ -12,6 +12,7 @@ digits only, behind one of the marks below.
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 import Stemmer
@@ -105,23 +106,34 @@ def name_queries(stemmed: str, *, capital: bool) -> list[str]:
     return [token if token[0] == "~" else "=" + token[1:] for token in tokens if token[0] == "~" or len(token) > enough]
 
 
-class _Words(dict[str, tuple[str, str]]):
-    """Word as written -> (stem, name tokens behind a space each); ("", "") for a ground word. Filled as words come."""
+class _Cache(dict[str, str]):
+    """A function of a word as written, remembered until it is full: the common words come early."""
 
-    def __missing__(self, raw: str) -> tuple[str, str]:
-        folded = fold(raw)
-        if not folded or folded in ground_words():
-            entry = ("", "")
-        else:
-            stemmed = clean(stem(folded))
-            named = raw[0].isupper() or "\u0600" <= raw[0] <= "\u06ff"
-            entry = (stemmed, "".join(f" {token}" for token in name_tokens(stemmed)) if named and stemmed else "")
-        if len(self) < _CACHE_WORDS:  # the commonest words come early
-            self[raw] = entry
-        return entry
+    def __init__(self, compute: Callable[[str], str]) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, raw: str) -> str:
+        value = self._compute(raw)
+        if len(self) < _CACHE_WORDS:
+            self[raw] = value
+        return value
 
 
-_words = _Words()
+def _stem_of(raw: str) -> str:
+    """The stem of a word as written; "" for a ground word."""
+    folded = fold(raw)
+    return clean(stem(folded)) if folded and folded not in ground_words() else ""
+
+
+def _names_of(raw: str) -> str:
+    """The name tokens of a word as written, a space before each; "" if it is not written as a name."""
+    stemmed = _stems[raw] if raw[0].isupper() or "\u0600" <= raw[0] <= "\u06ff" else ""
+    return "".join(f" {token}" for token in name_tokens(stemmed)) if stemmed else ""
+
+
+_stems, _names = _Cache(_stem_of), _Cache(_names_of)
+_stem, _name = _stems.__getitem__, _names.__getitem__
 
 
 def clean(token: str) -> str:
@@ -130,9 +142,9 @@ def clean(token: str) -> str:
 
 
 def tokens(text: str) -> str:
-    """The index form of ``text``: its stems in order, then the name tokens, all parted by spaces."""
-    entries = [_words[raw] for raw in (_PLAIN_WORD if text.isascii() or _PLAIN.fullmatch(text) else _WORD).findall(text)]
-    return " ".join([stemmed for stemmed, _ in entries if stemmed]) + "".join([names for _, names in entries])
+    """The index form of ``text``: its stems in order, then the name tokens, parted by spaces."""
+    found = (_PLAIN_WORD if text.isascii() or _PLAIN.fullmatch(text) else _WORD).findall(text)
+    return " ".join(map(_stem, found)) + "".join([_name(raw) for raw in found if not raw.islower()])
 
 
 @lru_cache(4096)

@@ -75,6 +75,7 @@ class RecordWriter(Store):
     CREATE TABLE facets (facet TEXT, value TEXT, n INT, PRIMARY KEY (facet, value)) WITHOUT ROWID;
     CREATE TABLE marks (target INT, status INT, by TEXT, PRIMARY KEY (target, status, by)) WITHOUT ROWID
     """
+    LATE = ("claims_subject", "claims_source", "claims_key", "claims_day")
     INDEXES: ClassVar[dict[str, str]] = {
         "claims_subject": "claims (subject)",
         "claims_source": "claims (source) WHERE source <> ''",

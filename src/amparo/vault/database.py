@@ -4,6 +4,7 @@ The raw key is random per file (vault.keyring wraps it), so a view rebuilt into 
 the old. 4 KiB pages, WAL, ``secure_delete``; temporary tables stay in memory.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ class Database:
         """Open or create ``path`` (None: in memory) under the raw 32-byte ``key``. Raises ViewUnreadable, ViewDisk."""
         if len(key) != 32:
             raise ValueError("a raw key has 32 bytes")
-        self.name = path.name if path else "memory"
+        self.path, self.name = path, path.name if path else "memory"
         target = f"file:{path}?mode={'ro' if read_only else 'rwc'}" if path else ":memory:"
         try:
             self._db = sqlcipher3.connect(target, uri=path is not None, check_same_thread=False, isolation_level=None)
@@ -50,6 +51,7 @@ class Database:
                 self._db.execute("PRAGMA synchronous = NORMAL")  # a view is rebuilt from the ledger, which fsyncs
                 self._db.execute("PRAGMA secure_delete = ON")
             self._db.execute("PRAGMA cache_size = -65536")
+            self._db.execute("PRAGMA threads = 2")  # for sorting, when an index is made
         except sqlcipher3.DatabaseError as error:
             raise self._refusal(error) from None
 
@@ -91,6 +93,21 @@ class Database:
             self._db.execute("ROLLBACK")
             raise
         self.execute("COMMIT")
+
+    def careless(self, on: bool) -> None:  # noqa: FBT001
+        """Write without a journal while a view is built from nothing; turned off, the file is synced and journalled again.
+
+        A crash in between leaves a file that cannot be trusted: the caller marks it as such before and unmarks it after.
+        """
+        if on:
+            self.execute("PRAGMA journal_mode = OFF")  # first: this still syncs what was written before, the mark among it
+            self.execute("PRAGMA synchronous = OFF")
+            return
+        if self.path is not None:
+            with self.path.open("rb+") as file:
+                os.fsync(file.fileno())
+        self.execute("PRAGMA journal_mode = WAL")
+        self.execute("PRAGMA synchronous = NORMAL")
 
     def truncate_wal(self) -> None:
         """Move the write-ahead log into the file and cut it to nothing, so that no erased word stays in it."""

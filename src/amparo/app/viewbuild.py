@@ -1,0 +1,119 @@
+"""Builds the record's first view in a process of its own while a large import is still being read and sealed.
+
+The child gets the same parts that go into the ledger, in the same order, and a random key for its file; nothing else. Only once
+the ledger has acknowledged the import is its file taken into use. If it fails, or if this process ends (a lock, a power cut),
+the file is worthless and the view is made by replay as always: speed is at stake here, never content.
+"""
+
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from amparo.kernel import cbor
+from amparo.ledger.ledger import Origin
+from amparo.record.view import RecordView
+from amparo.vault import memory
+from amparo.vault.database import Database
+
+_HEAD: Final = struct.Struct(">IQI")  # length of the part, seq, index; a length of zero: positions follow, then the end
+_BUFFER: Final = 1 << 20
+
+
+class Builder:
+    """The parent's side. ``part`` is given to a group as its witness."""
+
+    def __init__(self, path: Path, secret: bytes, compartment: bytes, device: int) -> None:
+        self.path, self.compartment = path, compartment
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "amparo.app.viewbuild"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=_BUFFER,
+        )
+        self._alive = True
+        self._write(_frame(cbor.encode([str(path), secret, device]), 0, 0))
+
+    def part(self, compartment: bytes, seq: int, index: int, plain: bytes) -> None:
+        """Hand on one plain part, if it is of the compartment the view is for."""
+        if compartment == self.compartment:
+            self._write(_frame(plain, seq, index))
+
+    def finish(self, positions: Mapping[bytes, bytes]) -> bool:
+        """End the building; True if the file is whole and holds everything up to ``positions``."""
+        packed = cbor.encode([[device, position] for device, position in positions.items()])
+        self._write(_HEAD.pack(0, 0, 0) + _frame(packed, 0, 0))
+        with suppress(OSError):
+            if self._child.stdin is not None:
+                self._child.stdin.close()
+        answer = b""
+        if self._child.stdout is not None:
+            answer = self._child.stdout.read()
+            self._child.stdout.close()
+        return self._child.wait() == 0 and answer == b"whole" and self._alive
+
+    def abandon(self) -> None:
+        """End the child; its file is removed when the next view is made."""
+        self._child.kill()
+        with suppress(OSError):
+            self._child.communicate()
+
+    def _write(self, data: bytes) -> None:
+        if self._alive and self._child.stdin is not None:
+            try:
+                self._child.stdin.write(data)
+            except OSError:
+                self._alive = False
+
+
+def _frame(data: bytes, seq: int, index: int) -> bytes:
+    return _HEAD.pack(len(data), seq, index) + data
+
+
+def build(stream: BinaryIO, answer: Callable[[bytes], object]) -> int:
+    """The child's side: read frames until the end; anything cut short leaves an unusable file and status 1."""
+    _, first = _next(stream)
+    path, secret, device = cbor.decode(first)
+    database = Database(Path(path), secret)
+    try:
+        view = RecordView(database)
+        with view.bulk():
+            while True:
+                origin, plain = _next(stream)
+                if not plain:
+                    break
+                kind, rows = cbor.decode_sealed(plain)
+                view.apply(Origin(device, *origin), kind, rows)
+            view.set_positions({name: position for name, position in cbor.decode(_next(stream)[1])})
+    finally:
+        database.close()
+    answer(b"whole")
+    return 0
+
+
+def _next(stream: BinaryIO) -> tuple[tuple[int, int], bytes]:
+    head = stream.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        raise EOFError
+    length, seq, index = _HEAD.unpack(head)
+    data = stream.read(length)
+    if len(data) < length:
+        raise EOFError
+    return (seq, index), data
+
+
+def main() -> int:
+    """Run as a child: parts on standard input, one word on standard output."""
+    memory.harden()
+    try:
+        return build(sys.stdin.buffer, sys.stdout.buffer.write)
+    except EOFError:
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""What a dossier takes out of the record: claims that may be printed, each with its words, its home and its day.
+
+Invariants: superseded claims are left out, retracted ones are marked. The ground of an act is taken only from acts whose
+victims are groups and which tell of no single person; words that name a ground are masked in whatever is linked to a person who
+is not in office. Only the view's own questions are asked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from amparo.kernel import dates, ids
+from amparo.kernel.errors import BadDate
+from amparo.kernel.i18n import N_, _
+from amparo.record import ground, vocabulary
+from amparo.record.model import DENIED, Claim, Entity
+from amparo.record.view import RETRACTED, SUPERSEDED, RecordView, StoredClaim
+
+LAST_DAY = 1 << 40
+RETRACTED_STANCE = "retracted"
+_MASKED = ("text", "value", "reason", "locator", "speaker")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A claim as it is printed, and where it lies in the ledger (device, sequence number, part)."""
+
+    claim: Claim
+    origin: tuple[int, int, int]
+    retracted: bool
+
+    @property
+    def stance(self) -> str:
+        """The stance to print before it."""
+        return RETRACTED_STANCE if self.retracted else self.claim.stance
+
+    @property
+    def order(self) -> int:
+        """Place among all claims."""
+        return ids.parse(self.claim.handle).packed
+
+
+class Gathered:
+    """The record as the dossier sees it. Reads once, answers often."""
+
+    def __init__(self, view: RecordView) -> None:
+        self.view = view
+        self.entities: dict[str, Entity] = {entity.handle: entity for entity in view.entities()}
+        self.by_subject: dict[str, list[Told]] = {}
+        for handle, entity in self.entities.items():
+            found = [self._told(stored) for stored in self._stored(entity) if stored.status != SUPERSEDED]
+            if found:
+                self.by_subject[handle] = found
+        self.told: dict[str, Told] = {told.claim.handle: told for found in self.by_subject.values() for told in found}
+
+    def _stored(self, entity: Entity) -> Iterator[StoredClaim]:
+        claims = self.view.claims(subject=entity.handle)
+        yield from claims
+        if entity.kind == "act" and not any(self._personal(stored.claim) for stored in claims):
+            yield from (stored for stored in self.view.ground_of(entity.handle) if not self._personal(stored.claim))
+
+    def affected(self, handle: str) -> bool:
+        """True for a person whose name is not a published one."""
+        entity = self.entities.get(handle)
+        return handle.startswith("P-") and not (entity is not None and entity.official)
+
+    def _personal(self, claim: Claim) -> bool:
+        return bool(claim.person) or any(map(self.affected, (claim.subject, claim.value, claim.speaker)))
+
+    def _linked(self, claim: Claim) -> bool:
+        """True if a ground named in the claim would stick to one person."""
+        return self._personal(claim) or claim.subject.startswith("P-") or self._of_one(claim.subject)
+
+    def _of_one(self, handle: str) -> bool:
+        """True for an act against one person, and for an involvement in such an act."""
+        entity = self.entities.get(handle)
+        if entity is None or entity.kind not in ("act", "involvement"):
+            return False
+        if handle not in self._single:
+            own = entity.kind == "act" and any(self._personal(stored.claim) for stored in self.view.claims(subject=handle))
+            self._single[handle] = own or self._of_one(entity.parent)
+        return self._single[handle]
+
+    @cached_property
+    def _single(self) -> dict[str, bool]:
+        return {}
+
+    def _told(self, stored: StoredClaim) -> Told:
+        claim = stored.claim
+        if self._linked(claim):
+            claim = replace(claim, **{name: ground.mask(getattr(claim, name)) for name in _MASKED})  # type: ignore[arg-type]
+        return Told(claim, (stored.origin.device, stored.origin.seq, stored.origin.part), stored.status == RETRACTED)
+
+    # -- words ---------------------------------------------------------------------------------------------------------
+
+    def label(self, handle: str) -> str:
+        """What a reader calls it: its published label, a person's key in the sources' tables, or its handle."""
+        entity = self.entities.get(handle)
+        if entity is None:
+            return handle
+        return (handle if self.affected(handle) else entity.label) or handle
+
+    def sentence(self, claim: Claim) -> str:
+        """The claim's own words, in quotation marks if verbatim; where it has none, property and value in words."""
+        if claim.text:
+            return _("“{words}”").format(words=claim.text) if claim.verbatim else claim.text
+        terms = vocabulary.load()
+        known = terms.property(claim.property)
+        value = self.label(claim.value)
+        if known and known.value.startswith("term:"):
+            value = terms.label(known.value.removeprefix("term:"), claim.value)
+        words = f"{terms.property_label(claim.property)}: {value}" if value else terms.property_label(claim.property)
+        template = N_("{subject}: denied: {words}.") if claim.polarity == DENIED else N_("{subject}: {words}.")
+        return _(template).format(subject=self.label(claim.subject), words=words)
+
+    # -- homes ---------------------------------------------------------------------------------------------------------
+
+    def home(self, handle: str) -> str:
+        """The event, proceeding, measure, position or intervention a thing belongs to; "" for persons, groups and places."""
+        seen: set[str] = set()
+        while (entity := self.entities.get(handle)) is not None and handle not in seen:
+            if entity.kind in ("act", "involvement"):
+                seen.add(handle)
+                handle = entity.parent
+                continue
+            if entity.kind == "position" and entity.parent:
+                return entity.parent
+            return handle if entity.kind in ("event", "proceeding", "measure", "position", "intervention") else ""
+        return ""
+
+
+def first_day(text: str) -> int:
+    """The first possible day of a partial date as an ordinal, for sorting; what has none comes last."""
+    try:
+        known = dates.parse(text)
+    except BadDate:
+        return LAST_DAY
+    low, high = known.days()
+    return low if low is not None else high if high is not None else LAST_DAY
