@@ -28,7 +28,8 @@ class Shell:
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
         return {
-            **kept, "HOME": str(self.home / "home"), "TMPDIR": str(self.home / "tmp"), "XDG_RUNTIME_DIR": str(self.home / "run"),
+            **kept, "HOME": str(self.home / "home"), "TMPDIR": str(self.home / "tmp"),
+            "XDG_RUNTIME_DIR": str(self.home / "run"),
             "LANG": "C.UTF-8", **self.extra,
         }  # fmt: skip
 

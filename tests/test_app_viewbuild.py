@@ -55,8 +55,12 @@ def test_the_view_built_alongside_answers_as_a_rebuilt_one(
     monkeypatch.setattr(importing, "_LARGE", 0)
     replayed = []
     original = Session._replay_into
-    monkeypatch.setattr(Session, "_replay_into", lambda self, view, key, *rest: (
-        replayed.append((key.name, bool(rest[0]))), original(self, view, key, *rest)))  # fmt: skip
+
+    def noted(self: Session, view: Any, key: Any, since: Any, ends: Any) -> None:
+        replayed.append((key.name, bool(since)))
+        original(self, view, key, since, ends)
+
+    monkeypatch.setattr(Session, "_replay_into", noted)
     with session:
         importing.import_folder(session, tmp_path / "tables")
         assert ("record", True) not in replayed

@@ -259,7 +259,7 @@ MAPPINGS = {
     "a lone brace": MAPPING.format(dataset="a", file="t.csv").replace('"{label}"', '"{label"'),
     "an attribute": MAPPING.format(dataset="a", file="t.csv").replace('"{label}"', '"{label.__class__}"'),
     "a deep nest": "version: 1\ndataset: " + "[" * 5000,
-    "a terminal's control codes": "version: 1\ndataset: a\n\"\\e[2J\\e[1;1H\": 1\nfiles: []\n",
+    "a terminal's control codes": 'version: 1\ndataset: a\n"\\e[2J\\e[1;1H": 1\nfiles: []\n',
     "a null and a number": "version: 1\ndataset: ~\nfiles: 7\n",
 }
 

@@ -17,7 +17,6 @@ from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_
 from amparo.record.model import Entity, File
 
-
 _LARGE: Final = 8 << 20
 """Bytes of tables from which a process of its own for the view pays."""
 

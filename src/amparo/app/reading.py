@@ -31,7 +31,8 @@ def status(session: Session) -> dict[str, Any]:
     contradictions = record.contradictions()
     assessed = {handle for item in record.assessments() for handle in (*item.claims_for, *item.claims_against)}
     waiting = [pair for pair in contradictions if not {pair.of, pair.to} & assessed]
-    unknown = [e.handle for e in record.entities(kind="source") if e.basis not in ("published source", "consent") and e.type != "table"]
+    sources = [source for source in record.entities(kind="source") if source.type != "table"]
+    unknown = [source.handle for source in sources if source.basis not in ("published source", "consent")]
     return {
         "workspace": session.workspace.hex(),
         "demo": session.demo,

@@ -69,7 +69,8 @@ def dossier(session: Session, asked: Asked, target: Path, *, today: date | None 
     while True:
         head = content_head(session)
         options = compose.Options(
-            asked.purpose, asked.audience, head.hash, head.day.isoformat(), demo=session.demo, overrides=overridden, title=asked.title
+            asked.purpose, asked.audience, head.hash, head.day.isoformat(),
+            demo=session.demo, overrides=overridden, title=asked.title,
         )
         manifest = compose.compose(session.record, session.testimony, options)
         finished, media_type = build.build(manifest, asked.form)

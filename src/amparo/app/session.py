@@ -233,7 +233,7 @@ class Session:
             builder, secret = self._builder() if large and record.empty and len(self.ledger.logs) == 1 else (None, b"")
             try:
                 with writer.group(now=now_ms(), flags=ACCESS if access else 0) as group:
-                    group.witness = builder and builder.part
+                    group.witness = builder.part if builder is not None else None
                     change.begin(group)
                     yield change
                     change.finish()

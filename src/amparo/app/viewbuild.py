@@ -88,7 +88,7 @@ def build(stream: BinaryIO, answer: Callable[[bytes], object]) -> int:
                     break
                 kind, rows = cbor.decode_sealed(plain)
                 view.apply(Origin(device, *origin), kind, rows)
-            view.set_positions({name: position for name, position in cbor.decode(_next(stream)[1])})
+            view.set_positions(dict(cbor.decode(_next(stream)[1])))
     finally:
         database.close()
     answer(b"whole")

@@ -33,7 +33,8 @@ def import_(
         result = importing.import_folder(session, tables, mapping=mapping, skip_bad=skip_bad, progress=bar)
         data = {
             "demo": session.demo, "dataset": result.dataset, "added": result.added, "unchanged": result.unchanged,
-            "refused": result.refused, "errors": result.errors, "warnings": result.warnings, "rejected": result.rejected or None,
+            "refused": result.refused, "errors": result.errors, "warnings": result.warnings,
+            "rejected": result.rejected or None,
         }  # fmt: skip
     added = ", ".join(f"{count:,} {kind.partition('@')[0]}" for kind, count in sorted(result.added.items())) or _("nothing new")
     lines = [_("Imported: {added}; {unchanged:,} rows unchanged.").format(added=added, unchanged=result.unchanged)]
@@ -71,7 +72,8 @@ def person() -> None:
 @passphrase_option
 @verb
 def person_add(
-    names: tuple[str, ...], aliases: tuple[str, ...], contacts: tuple[str, ...], documents: tuple[str, ...], birth: str, note: str,
+    names: tuple[str, ...], aliases: tuple[str, ...], contacts: tuple[str, ...], documents: tuple[str, ...], birth: str,
+    note: str,
     form: Any, anyway: bool, unnamed: bool, passphrase_fd: int | None, folder: Path | None,
 ) -> Result:  # fmt: skip
     raw = read_form(form) if form else {}
@@ -143,8 +145,8 @@ def interview(
 @passphrase_option
 @verb
 def consent(
-    person_handle: str, source: str, purposes: tuple[str, ...], audiences: tuple[str, ...], names: tuple[str, ...], until: str, how: str,
-    withdraw: bool, passphrase_fd: int | None, folder: Path | None,
+    person_handle: str, source: str, purposes: tuple[str, ...], audiences: tuple[str, ...], names: tuple[str, ...], until: str,
+    how: str, withdraw: bool, passphrase_fd: int | None, folder: Path | None,
 ) -> Result:  # fmt: skip
     raw = {
         "purposes": list(purposes),
@@ -162,7 +164,8 @@ def consent(
 
 @click.command(
     help=_(
-        'Correct a claim: a new one supersedes it, the old one stays.\n\nExample: amparo correct C-0012 --set valid=2017-03 --reason "date misread"'
+        "Correct a claim: a new one supersedes it, the old one stays.\n\n"
+        'Example: amparo correct C-0012 --set valid=2017-03 --reason "date misread"'
     )
 )
 @click.argument("handle")
@@ -217,7 +220,8 @@ def erase(handle: str, authority: str, yes: bool, passphrase_fd: int | None, fol
         done = people.erase(session, handle, authority)
         data = {"demo": session.demo, "handle": handle, **done}
     text = _(
-        "Erased {parts} parts and {files} files of {handle}. Backups made earlier still hold them: back up again, and destroy older copies."
+        "Erased {parts} parts and {files} files of {handle}. Backups made earlier still hold them: "
+        "back up again, and destroy older copies."
     )
     return data, text.format(handle=handle, **done)
 

@@ -70,7 +70,7 @@ class Sealed:
 def open_source(path: Path) -> io.FileIO:
     """Open a file to be sealed. Raises SourceUnreadable, also for a folder, a device or a pipe (which might wait for ever)."""
     try:
-        if stat.S_ISREG(os.stat(path).st_mode):
+        if stat.S_ISREG(path.stat().st_mode):
             return io.FileIO(path)
     except OSError as error:
         raise SourceUnreadable(path, why=error.strerror or str(error)) from None
@@ -97,7 +97,7 @@ def ahead(items: Iterator[T]) -> Generator[T, None, None]:
                 box.put(item)
                 if stop.is_set():
                     break
-        except BaseException as error:  # raised again where the items are used
+        except BaseException as error:  # noqa: BLE001  raised again where the items are used
             end = _End(error)
         finally:
             if (close := getattr(items, "close", None)) is not None:
