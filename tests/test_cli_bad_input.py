@@ -112,9 +112,9 @@ def put(folder: Path, **files: str | bytes) -> Path:
     return folder
 
 
-def table(folder: Path, content: str | bytes, *, file: str = "t.csv", dataset: str = "bad", more: str = "") -> Path:
+def table(folder: Path, content: str | bytes, *, file: str = "t.csv", dataset: str = "bad") -> Path:
     """A folder with one table of events."""
-    put(folder, mapping_yaml=MAPPING.format(dataset=dataset, file=file) + more)
+    put(folder, mapping_yaml=MAPPING.format(dataset=dataset, file=file))
     (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     return folder
 
@@ -123,7 +123,7 @@ def many(folder: Path, rows: int, *, dataset: str = "many", text: str = "made-up
     """A folder with a table of many claims about one made-up event."""
     put(
         folder, mapping_yaml=CLAIMS.format(dataset=dataset),
-        things_csv="key,kind,type,label,basis\nE1,event,round-up,A made-up event,\nS1,source,report,A made-up report,published source\n",
+        things_csv="key,kind,type,label,basis\nE1,event,round-up,A made-up event,\nS1,source,,A made-up report,published source\n",
     )  # fmt: skip
     with (folder / "rows.csv").open("w") as file:
         file.write("key,value,text\n")
@@ -197,6 +197,7 @@ def _bomb(path: Path) -> bytes:
 BILLION = "\n".join(
     ["a0: &a0 [x,x,x,x,x,x,x,x,x]"] + [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
 )
+ROWS_BOMB = "- key: &a x\n  label: [*a, *a]\n  date: *a\n"
 LATIN = "key,label,date\nK1,Придуманное событие у реки,2017\n".encode("windows-1251")
 TABLES: dict[str, tuple[str, Callable[[Path], str | bytes], tuple[str, ...], str]] = {
     "formulas": ("t.xlsx", _formulas, ("Formulas",), "B2"),
@@ -206,7 +207,7 @@ TABLES: dict[str, tuple[str, Callable[[Path], str | bytes], tuple[str, ...], str
     "an old xls": ("t.xlsx", lambda _: bytes.fromhex("d0cf11e0a1b11ae1") + bytes(4000), ("LockedWorkbook",), "password"),
     "Windows-1251": ("t.csv", lambda _: LATIN, ("WrongEncoding",), "windows-1251"),
     "Excel serials": ("t.csv", lambda _: HEAD + "K1,made up,42795\n", ("RowsRefused",), "2017-03-01"),
-    "YAML alias bomb": ("t.yaml", lambda _: BILLION, ("YamlAlias", "YamlRefused", "YamlForbidden"), "t.yaml"),
+    "YAML alias bomb": ("t.yaml", lambda _: ROWS_BOMB, ("YamlAlias",), "t.yaml"),
     "NUL bytes": ("t.csv", lambda _: HEAD + "K1,a\0b,2017\n", ("NulBytes",), "row 2"),
     "an unclosed quotation mark": ("t.csv", lambda _: HEAD + 'K1,"' + "word " * 300_000, ("RowTooLong", "BadQuoting"), "row 2"),
     "nothing in it": ("t.csv", lambda _: "", ("NoHeader",), "header"),
@@ -236,9 +237,7 @@ def test_a_byte_order_mark_and_true_serial_dates_are_read(shell: Shell, tmp_path
     assert done.code == 0
     found = run(shell, "search", "made up", "--date", "2017-03-01").data
     assert "42795" not in json.dumps(found)
-    cyrillic = table(
-        tmp_path / "1251", LATIN, dataset="cp1251", more=""
-    )  # fmt: skip
+    cyrillic = table(tmp_path / "1251", LATIN, dataset="cp1251")
     mapping = cyrillic / "mapping.yaml"
     mapping.write_text(mapping.read_text().replace("file: t.csv", "file: t.csv\n    encoding: windows-1251"))
     assert run(shell, "import", str(cyrillic)).code == 0
@@ -658,11 +657,12 @@ def test_a_file_that_may_not_grow_loses_nothing(victim: Shell, tmp_path: Path, l
 # -- two at once, and stopped in the middle ------------------------------------------------------------------------------
 
 
-def growing(shell: Shell, seconds: float = 60) -> None:
+def growing(shell: Shell, process: Any, seconds: float = 60) -> None:
     """Wait until a running import has written sealed rows behind the ledger's end."""
     size = sum(path.stat().st_size for path in the_log(shell).iterdir())
     until = time.monotonic() + seconds
     while sum(path.stat().st_size for path in the_log(shell).iterdir()) == size:
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < until, "the import wrote nothing"
         time.sleep(0.02)
 
@@ -676,7 +676,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_import_interrupted_imports_nothing(untouched: Shell, long: Path) -> None:
     """Ctrl-C in mid-import: exit 130, one sentence, no byte of the ledger changed."""
     process = start(untouched, "import", str(long))
-    growing(untouched)
+    growing(untouched, process)
     process.send_signal(signal.SIGINT)
     refused(ended(process), 130, "Stopped")
 
@@ -685,7 +685,7 @@ def test_an_import_killed_imports_nothing(shell: Shell, long: Path) -> None:
     """kill -9 in mid-import: what it wrote was never acknowledged, counts for nothing and is gone after the next entry."""
     counts = run(shell, "status").data["counts"]
     process = start(shell, "import", str(long))
-    growing(shell)
+    growing(shell, process)
     process.kill()
     process.communicate()
     assert run(shell, "status").data["counts"] == counts
@@ -698,7 +698,7 @@ def test_locking_in_the_middle_of_an_import_leaves_nothing_half_done(shell: Shel
     """lock ends the import at once (exit 3); after unlocking the counts are as they were."""
     counts = run(shell, "status").data["counts"]
     process = start(shell, "import", str(long))
-    growing(shell)
+    growing(shell, process)
     shell.lock()
     out, err = process.communicate(timeout=60)
     assert "Traceback" not in out + err
@@ -712,7 +712,7 @@ def test_two_imports_at_once_both_end_well(shell: Shell, long: Path, tmp_path: P
     """A second import while the first runs waits or says Busy (exit 8); readers are not held up; nothing is mixed."""
     other = table(tmp_path / "in", HEAD + "T1,made up,2017\n", dataset="two")
     first = start(shell, "import", str(long))
-    growing(shell)
+    growing(shell, first)
     second = start(shell, "import", str(other))
     reader = run(shell, "status")
     assert reader.code == 0, (reader.out, reader.err)
@@ -735,7 +735,8 @@ def test_two_imports_at_once_both_end_well(shell: Shell, long: Path, tmp_path: P
 def import_with_peak(shell: Shell, folder: Path) -> tuple[Done, int]:
     """Import; the peak resident memory of that process, in bytes."""
     process = start(shell, "import", str(folder))
-    out, err = process.stdout.read(), process.stderr.read()
+    with process.stdout, process.stderr:
+        out, err = process.stdout.read(), process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return Done(process.returncode, out, err), usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -743,7 +744,7 @@ def import_with_peak(shell: Shell, folder: Path) -> tuple[Done, int]:
 
 def big(folder: Path, size: int) -> int:
     """Write a table of claims of about ``size`` bytes with long texts; returns its rows."""
-    words = "They came at night and took the made-up person away, the made-up witness said. " * 60
+    words = "They came at night and took the made-up person away the made-up witness said. " * 60
     rows = size // (len(words) + 20)
     many(folder, rows, dataset="big", text=words)
     return rows

@@ -130,6 +130,14 @@ def demo_passphrases(folder: Path) -> tuple[Passphrase, Passphrase]:
     return Passphrase(everyday), Passphrase(identities)
 
 
+def is_demo(folder: Path) -> bool:
+    """True if ``folder`` is a workspace whose signed genesis says demo; False for anything else, whatever is wrong with it."""
+    try:
+        return Ledger(folder / "ledger", read_marker(folder), Disk()).demo
+    except (AmparoError, OSError, StopIteration):
+        return False
+
+
 def has_demo_key(folder: Path) -> bool:
     """True if a key file lies beside the workspace; ``demo_passphrases`` decides whether it counts."""
     return (folder / DEMO_KEY).exists()

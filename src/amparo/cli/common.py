@@ -76,20 +76,18 @@ def _fail(data: dict[str, object], sentence: str, code: int, *, as_json: bool) -
 
 
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --workspace and --json to a command, and print what it returns: (data, text)."""
-    signature = inspect.signature(function).parameters
+    """Add --json and, where the verb takes ``folder``, --workspace; print what it returns: (data, text).
 
-    @click.option(
-        "--workspace", "-w", "folder", type=click.Path(path_type=Path), envvar="AMPARO_WORKSPACE", default=None,
-        help=_("Folder of the workspace (default: this folder or one above it)."),
-    )  # fmt: skip
+    Whatever a verb does to a demonstration workspace, what it prints says that it is one.
+    """
+    takes_folder = "folder" in inspect.signature(function).parameters
+
     @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object instead of text."))
     @functools.wraps(function)
-    def wrapped(*args: Any, folder: Path | None, as_json: bool, **kwargs: Any) -> None:
-        if "folder" in signature:
-            kwargs["folder"] = folder
+    def wrapped(*args: Any, as_json: bool, **kwargs: Any) -> None:
         data, text = function(*args, **kwargs)
-        demo = bool(data.pop("demo", False))
+        place = kwargs.get("folder") or data.get("workspace") or "."
+        demo = bool(data.pop("demo", False)) or opening.is_demo(Path(str(place)))
         if as_json:
             click.echo(json.dumps({**({"demo": True} if demo else {}), **data}, ensure_ascii=False, indent=1, default=str))
         else:
@@ -97,7 +95,17 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
                 click.secho(f"[{_(DEMO_LINE)}]", err=True, dim=True)
             click.echo(text)
 
-    return wrapped
+    if not takes_folder:
+        return wrapped
+    return click.option(
+        "--workspace",
+        "-w",
+        "folder",
+        type=click.Path(path_type=Path),
+        envvar="AMPARO_WORKSPACE",
+        default=None,
+        help=_("Folder of the workspace (default: this folder or one above it)."),
+    )(wrapped)
 
 
 def passphrase_option(function: Callable[..., Any]) -> Callable[..., Any]:

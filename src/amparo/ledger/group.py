@@ -20,6 +20,10 @@ _ENTRY_BYTES: Final = 4 << 20
 _BUFFER: Final = 4 << 20
 
 
+Witness = Callable[[bytes, int, int, bytes], None]
+"""Told of each sealed part: compartment, seq, index, plain bytes."""
+
+
 @dataclass(slots=True)
 class _Pending:
     wrapper: Wrapper | None
@@ -43,8 +47,7 @@ class Group:
         self._bodies, self._wraps = bytearray(), bytearray()
         self._body_bytes, self._parts = end.bodies, end.parts
         self.entries = 0
-        self.witness: Callable[[bytes, int, int, bytes], None] | None = None
-        """Told of each sealed part: compartment, seq, index, plain bytes."""
+        self.witness: Witness | None = None
         log.disk.mkdir(log.folder)
 
     def add(self, key: CompartmentKey, kind: str, rows: list[list[Any]]) -> None:
