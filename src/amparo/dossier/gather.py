@@ -5,6 +5,7 @@ victims are groups and which tell of no single person; words that name a ground 
 is not in office. Only the view's own questions are asked.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -45,13 +46,20 @@ class Gathered:
 
     def __init__(self, view: RecordView) -> None:
         self.view = view
-        self.entities: dict[str, Entity] = {entity.handle: entity for entity in view.entities()}
+        found_entities = view.entities()
+        self.handle_of = {e.key: e.handle for e in found_entities if e.kind == "person" and not e.official and e.key}
+        self._codes = re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, self.handle_of)) + r")(?![\w-])")
+        self.entities: dict[str, Entity] = {e.handle: replace(e, label=self.by_handle(e.label)) for e in found_entities}
         self.by_subject: dict[str, list[Told]] = {}
         for handle, entity in self.entities.items():
             found = [self._told(stored) for stored in self._stored(entity) if stored.status != SUPERSEDED]
             if found:
                 self.by_subject[handle] = found
         self.told: dict[str, Told] = {told.claim.handle: told for found in self.by_subject.values() for told in found}
+
+    def by_handle(self, text: str) -> str:
+        """A text as printed: affected persons by handle, also where a table of ours called them by its own code (``V-004``)."""
+        return self._codes.sub(lambda match: self.handle_of[match[0]], text) if self.handle_of else text
 
     def _stored(self, entity: Entity) -> Iterator[StoredClaim]:
         claims = self.view.claims(subject=entity.handle)
@@ -87,6 +95,7 @@ class Gathered:
 
     def _told(self, stored: StoredClaim) -> Told:
         claim = stored.claim
+        claim = claim if claim.verbatim else replace(claim, text=self.by_handle(claim.text))
         if self._linked(claim):
             claim = replace(claim, **{name: ground.mask(getattr(claim, name)) for name in _MASKED})  # type: ignore[arg-type]
         return Told(claim, (stored.origin.device, stored.origin.seq, stored.origin.part), stored.status == RETRACTED)

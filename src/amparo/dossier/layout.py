@@ -4,6 +4,7 @@ Invariant: whatever a source wrote reaches Typst as a JSON string and is set as 
 that would reorder or hide what a reader sees (controls, bidirectional overrides) are left out.
 """
 
+import re
 import unicodedata
 from dataclasses import asdict
 from datetime import date
@@ -29,6 +30,7 @@ from amparo.kernel.text import script_of
 from amparo.record import vocabulary
 
 _RIGHT_TO_LEFT = {"Arab": "ar", "Hebr": "he"}
+_MAYBE = re.compile("[\u0590-\u08ff\ufb1d-\ufefc]")
 # letter and form of a role's sign: support a disc, voice a square, neither an outline, refusal an outlined square
 _SIGNS: dict[str, tuple[str, str]] = {
     "delivered": ("D", "disc"), "joined": ("J", "disc"), "invoked": ("I", "disc"), "sponsored": ("S", "disc"),
@@ -281,7 +283,7 @@ def _label(name: str, term: str) -> str:
 
 def _direction(text: str) -> str:
     """“ar” or “he” for text mostly of a script written from right to left, else ""."""
-    return "" if text.isascii() else _RIGHT_TO_LEFT.get(script_of(text), "")
+    return _RIGHT_TO_LEFT.get(script_of(text), "") if _MAYBE.search(text) else ""
 
 
 @cache

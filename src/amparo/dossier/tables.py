@@ -67,7 +67,7 @@ def contradictions(record: Gathered) -> tuple[Contradiction, ...]:
             pairs.setdefault(link.to, []).append(link)
     for claim, links in pairs.items():
         left, right = _side(record, [claim]), _side(record, [link.of for link in links])
-        found.append(Contradiction(left, right, tuple(_relation(link) for link in links if link.reason)))
+        found.append(Contradiction(left, right, tuple(_relation(record, link) for link in links if link.reason)))
     return tuple(found)
 
 
@@ -76,10 +76,13 @@ def _assessed(record: Gathered, item: model.Assessment) -> Contradiction:
     links = {
         link.handle: link for claim in weighed for link in record.view.links(claim) if {link.of, link.to} <= set(weighed)
     }  # fmt: skip
-    relations = tuple(_relation(link) for link in links.values() if link.reason)
+    relations = tuple(_relation(record, link) for link in links.values() if link.reason)
     return Contradiction(
         _side(record, item.claims_for), _side(record, item.claims_against), relations,
-        Assessment(item.handle, item.proposition, item.standard, item.outcome, item.reasons, item.assessor, item.date),
+        Assessment(
+            item.handle, record.by_handle(item.proposition), item.standard, item.outcome, record.by_handle(item.reasons),
+            item.assessor, item.date,
+        ),
     )  # fmt: skip
 
 
@@ -87,9 +90,9 @@ def _side(record: Gathered, handles: list[str]) -> tuple[Sentence, ...]:
     return tuple(sentence(record, record.told[handle]) for handle in handles if handle in record.told)
 
 
-def _relation(link: model.Link) -> str:
+def _relation(record: Gathered, link: model.Link) -> str:
     return _("{of} {relation} {to}: {reason}").format(
-        of=link.of, relation=words.plain(link.kind), to=link.to, reason=link.reason
+        of=link.of, relation=words.plain(link.kind), to=link.to, reason=record.by_handle(link.reason)
     )
 
 
