@@ -1,6 +1,6 @@
 """A dossier against bare Typst on the same text: 1,000 paragraphs, 600 notes, a table of 300 rows, Cyrillic and Arabic.
 
-    python bench/bench_dossier.py [--rounds 3] [--paragraphs 1000]
+    ./run bench dossier [--rounds 3] [--paragraphs 1000]
 
 Bare Typst: the very words that the finished dossier prints, as plain headings, paragraphs, footnotes and tables in markup, with
 the same fonts and the same standards (PDF/A-2a and PDF/UA-1), without numbers in the margin, links, colours or a running head.
@@ -12,8 +12,12 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import typst
+
+sys.path.insert(0, str(Path(__file__).parent))
+
 from harness import Run, alternate, child, goal, machine, table
 
 from amparo.dossier import build, layout
@@ -40,7 +44,9 @@ SOURCES = 40
 
 def manifest(paragraphs: int) -> Manifest:
     """A made-up record: six notes to ten paragraphs, as many sections as makes sense, 300 rows of chronology."""
-    claims, sections, marks = [], [], []
+    claims: list[ClaimRef] = []
+    sections: list[list[Paragraph]] = []
+    marks: list[Mark] = []
     for number in range(1, paragraphs + 1):
         noted = number % 10 in (0, 2, 3, 5, 7, 8)
         handle = f"C-{number:04d}"
@@ -52,7 +58,9 @@ def manifest(paragraphs: int) -> Manifest:
             ))  # fmt: skip
         text = f"{TEXTS[number % len(TEXTS)]} {TEXTS[(number + 1) % len(TEXTS)]}"
         stance = ("allegation", "finding", "denial")[number % 3]
-        paragraph = Paragraph(number, (Sentence(text, (handle,) if noted else (), stance),), f"2017-{number % 12 + 1:02d}", "Town")
+        paragraph = Paragraph(
+            number, (Sentence(text, (handle,) if noted else (), stance),), f"2017-{number % 12 + 1:02d}", "Town"
+        )
         if number % 20 == 1:
             sections.append([paragraph])
         else:
@@ -72,13 +80,17 @@ def manifest(paragraphs: int) -> Manifest:
     )  # fmt: skip
 
 
+_STYLE = """#set document(title: "A made-up record")
+#set page(paper: "a4", margin: (left: 30mm, right: 28mm, top: 31mm, bottom: 27mm))
+#set text(font: ("Libertinus Serif", "Amiri", "DejaVu Sans Mono"), size: 10.8pt, lang: "en")
+#set par(justify: true)
+"""
+
+
 def bare(shown: Manifest) -> bytes:
     """The same words as plain markup: what somebody would write who wants no more than the text on pages."""
     data = layout.data(shown)
-    out = [
-        '#set document(title: "A made-up record")\n#set page(paper: "a4", margin: (left: 30mm, right: 28mm, top: 31mm, bottom: 27mm))\n'
-        '#set text(font: ("Libertinus Serif", "Amiri", "DejaVu Sans Mono"), size: 10.8pt, lang: "en")\n#set par(justify: true)\n'
-    ]
+    out = [_STYLE]
     words = data["words"]
     out += [f"= {_plain(words['chronology'])}\n#table(columns: (32mm, 1fr, 12mm),\n"]
     out += [f"[{_plain(mark['when'])}],[{_plain(mark['text'])}],[{mark['n']}],\n" for mark in data["marks"]]
@@ -115,7 +127,7 @@ def once(what: str, paragraphs: int) -> None:
         started = time.perf_counter()
         made = build.build_pdf(shown)
     else:
-        markup = bare(shown)
+        markup: Any = bare(shown)
         started = time.perf_counter()
         made = typst.compile(
             markup, format="pdf", font_paths=[str(build.FONTS)], ignore_system_fonts=True, pdf_standards=list(build.STANDARDS)
@@ -151,5 +163,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     main()

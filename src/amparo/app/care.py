@@ -6,6 +6,8 @@ from typing import Any
 from amparo.app.session import Session, now_ms
 from amparo.ledger import checkpoint as checkpoints
 from amparo.ledger.checkpoint import Checkpoint
+from amparo.ledger.log import LogExchanged, LogShort
+from amparo.ledger.verify import Verified
 
 Progress = Callable[[int, int], None]
 
@@ -18,6 +20,7 @@ def verify(
     Raises the first thing that is wrong, by its name.
     """
     verified = session.ledger.verify(now=now_ms(), checkpoint=checkpoint)
+    check_remembered(session, verified)
     parts = erased = 0
     if bodies:
         ends = session.ledger.ends()
@@ -44,9 +47,25 @@ def verify(
     }
 
 
+def check_remembered(session: Session, verified: Verified) -> None:
+    """Compare the logs with what the record's view has read of them before: it notices a cut that no signature shows.
+
+    Raises LogShort, LogExchanged. A view that cannot be read remembers nothing.
+    """
+    remembered = session.remembered()
+    session.ledger.ends(remembered)
+    for device, position in remembered.items():
+        head = verified.heads.get(device)
+        if head is None:
+            raise LogShort(device=device.hex()[:8], expected=position.seq)
+        if head.seq == position.seq and head.hash != position.hash:
+            raise LogExchanged(device=device.hex()[:8], seq=position.seq)
+
+
 def checkpoint(session: Session) -> Checkpoint:
     """Verify the entries and sign their heads: to be printed or sent, and kept elsewhere."""
     verified = session.ledger.verify(now=now_ms())
+    check_remembered(session, verified)
     ring = session.ring
     assert ring.signing is not None
     return checkpoints.make(session.workspace, verified.heads.values(), signer=ring.device, key=ring.signing, now=now_ms())

@@ -13,6 +13,7 @@ from typing import Any, Final
 from amparo.app.session import Change, Session, now_ms
 from amparo.intake import importer
 from amparo.intake.mapping import Mapping, load
+from amparo.intake.problems import RejectsExist
 from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_
 from amparo.record.model import Entity, File
@@ -57,6 +58,8 @@ def import_folder(
     Raises RowsRefused (its facts list the rows) and what the readers raise.
     """
     plan = load(mapping or folder / "mapping.yaml")
+    if skip_bad is not None and skip_bad.exists():
+        raise RejectsExist(file=skip_bad.name)
     errors = importer.RowErrors()
     result = Imported(plan.dataset)
     try:
@@ -72,6 +75,9 @@ def import_folder(
                 result.added[part.type] = result.added.get(part.type, 0) + len(part.rows)
             if errors.count and skip_bad is None:
                 raise _Abandoned
+            if errors.count and skip_bad is not None:  # before anything is signed: refused rows are never lost
+                errors.write(skip_bad)
+                result.rejected = str(skip_bad)
             result.files = _keep_tables(session, change, folder, plan)
             if not result.added and not result.files:
                 raise _Abandoned
@@ -82,9 +88,6 @@ def import_folder(
     result.warnings = [str(warning) for warning in errors.warnings]
     if errors.count and skip_bad is None:
         raise RowsRefused(count=errors.count, first=result.errors[0], rows=result.errors)
-    if errors.count and skip_bad is not None:
-        errors.write(skip_bad)
-        result.rejected = str(skip_bad)
     return result
 
 

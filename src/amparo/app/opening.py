@@ -116,7 +116,7 @@ def read_ring(folder: Path, kind: str, passphrase: Passphrase) -> Ring:
     """Open one slot. Raises NoSlot, WrongPassphrase, SlotDamaged."""
     read_marker(folder)
     path = slot_path(folder, kind)
-    if not path.exists():
+    if not path.is_file():
         raise NoSlot(kind=kind)
     return Ring.decode(slots.read_slot(path, passphrase, kind=kind))
 
@@ -204,7 +204,7 @@ def recover(
 def _open_recovery(folder: Path, code: recovery.RecoveryCode) -> tuple[SigningKey, tuple[Ring, Ring]]:
     read_marker(folder)
     path = slot_path(folder, "recovery")
-    if not path.exists():
+    if not path.is_file():
         raise NoSlot(kind="recovery")
     _, seed, first, second = cbor.decode(recovery.read_recovery(path, code))
     return SigningKey.from_seed(seed), (Ring.decode(first), Ring.decode(second))

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, Self
 from amparo.app.viewbuild import Builder
 from amparo.app.viewfiles import ViewFiles
 from amparo.kernel import cbor, ids
-from amparo.kernel.errors import BadInput, Locked, NotFound
+from amparo.kernel.errors import BadInput, DiskRefused, Locked, NotFound
 from amparo.kernel.i18n import N_
 from amparo.ledger.entry import ACCESS, Clock
 from amparo.ledger.group import Group
@@ -43,6 +43,13 @@ class NewerFormat(BadInput):
 
 class CompartmentLocked(Locked):
     template = N_("The compartment “{name}” is locked; unlock it with `amparo unlock{option}` and try again.")
+
+
+class DoneButNotShown(DiskRefused):
+    template = N_(
+        "It is done and safe in the ledger, so do not do it again; but the disk refused to write the view of it ({why}). Free "
+        "some space or make the folder writable; the next verb shows it."
+    )
 
 
 class View(Protocol):
@@ -196,6 +203,18 @@ class Session:
                     view.apply(replayed.origin, replayed.type, replayed.rows)
             view.set_positions({device: cbor.encode(end.pack()) for device, end in ends.items()})
 
+    def remembered(self) -> dict[bytes, Position]:
+        """Device -> how far the record's view has read its log; nothing where no view can be read."""
+        try:
+            database = None if "record" in self._views else self.files.existing(self.key("record"))
+            view = self._views.get("record") or (RecordView(database) if database else None)
+            found = view.positions() if view else {}
+            if database:
+                database.close()
+        except (DiskRefused, ViewUnreadable):
+            return {}
+        return {device: Position.unpack(cbor.decode(packed)) for device, packed in found.items()}
+
     def refresh(self) -> None:
         """Let every opened view catch up with the ledger."""
         makers: dict[str, Callable[[Any], Any]] = {
@@ -243,7 +262,7 @@ class Session:
                 raise
             if builder is not None:
                 self._adopt(builder, secret, {ring.device: cbor.encode(writer.end.pack())})
-        self.refresh()
+        self._show_what_was_done()
 
     def _builder(self) -> tuple[Builder, bytes]:
         key = self.key("record")
@@ -257,6 +276,15 @@ class Session:
             self._views.pop("record")
             self.files.adopt(self.key("record"), builder.path, secret)
             self._views["record"] = RecordView(self.files.open(self.key("record")))
+
+    def _show_what_was_done(self) -> None:
+        """Let the views catch up with a committed change; damaged ones are made anew. Raises DoneButNotShown."""
+        try:
+            self.refresh()
+        except ViewUnreadable:
+            self.rebuild()
+        except DiskRefused as error:
+            raise DoneButNotShown(why=str(error)) from None
 
     def note_access(self, what: str, about: str, purpose: str) -> None:
         """Write an entry about an access or an export; it does not count towards the head a dossier is dated by."""

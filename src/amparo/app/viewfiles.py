@@ -24,14 +24,18 @@ class ViewFiles:
         """Open the compartment's view file; make an empty one where there is none or it cannot be read (a view is
         rebuilt from the ledger, so damage to it costs time and no data). Raises ViewDisk.
         """
+        return self.existing(key) or self.renew(key)
+
+    def existing(self, key: CompartmentKey) -> Database | None:
+        """Open the compartment's view file if it is there and can be read. Raises ViewDisk."""
         try:
             generation, wrapped = cbor.decode(self.disk.read(self._key_path(key.name)))
             path = self._path(key.name, generation)
             if path.exists():
                 return Database(path, key.wrapper.unwrap(wrapped, f"the view {key.name}"))
-        except (FileNotFoundError, NotCanonical, SealBroken, ViewUnreadable, ValueError):
+        except (FileNotFoundError, NotCanonical, SealBroken, ViewUnreadable, ValueError, TypeError):
             pass
-        return self.renew(key)
+        return None
 
     def renew(self, key: CompartmentKey) -> Database:
         """Make a new, empty file under a new key and remove the old ones."""

@@ -23,6 +23,8 @@ from amparo.app import opening
 from amparo.app.session import NotAWorkspace, Session, read_marker
 from amparo.kernel.errors import AmparoError, BadInput
 from amparo.kernel.i18n import N_, _
+from amparo.kernel.text import printable
+from amparo.vault.disk import DiskFailed, translated
 from amparo.vault.slots import Passphrase
 
 DEMO_LINE: Final = N_("DEMONSTRATION WORKSPACE — example data from public reports; every identity in it is made up")
@@ -31,6 +33,10 @@ DEMO_LINE: Final = N_("DEMONSTRATION WORKSPACE — example data from public repo
 class NoPassphrase(BadInput):
     template = N_("A passphrase is needed and there is no terminal to ask on; give it with --passphrase-fd.")
     exit_code = 3
+
+
+class NotText(BadInput):
+    template = N_("{name} is not text in UTF-8, or has more than {limit} characters; save it as plain text in UTF-8.")
 
 
 class PassphrasesDiffer(BadInput):
@@ -60,11 +66,38 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        refused = _disk_refusal(error)
+        _fail(refused.as_json(), str(refused), refused.exit_code, as_json=as_json)
     except Exception as error:  # noqa: BLE001  the last door: no traceback with values may pass
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
         text = _("Amparo failed in a way it did not expect ({place}); please report this line. Your data is as it was.")
         _fail({"error": "Unexpected", "place": place}, text.format(place=place), 1, as_json=as_json)
+
+
+def _disk_refusal(error: OSError) -> AmparoError:
+    """An operating system's refusal that no room below has put into words."""
+    path = Path(str(error.filename or "?"))
+    try:
+        with translated(path):
+            raise error
+    except AmparoError as refused:
+        return refused
+    except OSError:  # a name that is missing, or is there already
+        return DiskFailed(name=path.name, why=error.strerror or type(error).__name__)
+
+
+def read_text(stream: Any, limit: int = 1 << 20) -> str:
+    """All of a text file or standard input. Raises NotText."""
+    name = Path(str(getattr(stream, "name", "?"))).name
+    try:
+        text: str = stream.read(limit + 1)
+    except UnicodeDecodeError:
+        raise NotText(name=name, limit=limit) from None
+    if len(text) > limit:
+        raise NotText(name=name, limit=limit)
+    return text
 
 
 def _fail(data: dict[str, object], sentence: str, code: int, *, as_json: bool) -> None:
@@ -93,7 +126,7 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
         else:
             if demo:
                 click.secho(f"[{_(DEMO_LINE)}]", err=True, dim=True)
-            click.echo(text)
+            click.echo(printable(text))
 
     if not takes_folder:
         return wrapped
@@ -122,8 +155,12 @@ class Passphrases:
     def __init__(self, descriptor: int | None) -> None:
         self._lines: Iterator[str] | None = None
         if descriptor is not None:
-            with os.fdopen(os.dup(descriptor), encoding="utf-8") as stream:
-                self._lines = iter(stream.read().splitlines())
+            try:
+                with os.fdopen(os.dup(descriptor), encoding="utf-8") as stream:
+                    self._lines = iter(read_text(stream).splitlines())
+            except OSError:
+                text = _("There is no open file descriptor {number}.").format(number=descriptor)
+                raise click.BadParameter(text, param_hint="--passphrase-fd") from None
 
     def ask(self, prompt: str, *, confirm: bool = False) -> Passphrase:
         """One passphrase. Raises NoPassphrase."""

@@ -5,6 +5,7 @@ from typing import Any
 import click
 import yaml
 
+from amparo.cli.common import read_text
 from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_, _
 
@@ -16,10 +17,8 @@ class BadForm(BadInput):
 
 
 def read_form(stream: Any) -> dict[str, Any]:
-    """Read a YAML mapping of at most 1 MiB without aliases. Raises BadForm; never repeats the form's words."""
-    text = stream.read(_MAX_FORM + 1)
-    if len(text) > _MAX_FORM:
-        raise BadForm(why=_("larger than 1 MiB"))
+    """Read a YAML mapping of at most 1 MiB without aliases. Raises NotText, BadForm; never repeats the form's words."""
+    text = read_text(stream, _MAX_FORM)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.AliasEvent):

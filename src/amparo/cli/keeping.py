@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from amparo.app import care
-from amparo.cli.common import opened, passphrase_option, progress, verb
+from amparo.cli.common import opened, passphrase_option, progress, read_text, verb
 from amparo.kernel.i18n import _
 from amparo.ledger import checkpoint as checkpoints
 
@@ -29,7 +29,7 @@ Result = tuple[dict[str, Any], str]
 @passphrase_option
 @verb
 def verify(checkpoint: Any, quick: bool, identities: bool, passphrase_fd: int | None, folder: Path | None) -> Result:
-    seen = checkpoints.parse(checkpoint.read(1 << 20)) if checkpoint else None
+    seen = checkpoints.parse(read_text(checkpoint)) if checkpoint else None
     with opened(folder, identities=identities, descriptor=passphrase_fd) as session, progress(_("Verifying")) as bar:
         data = care.verify(session, checkpoint=seen, bodies=not quick, progress=bar)
     lines = [

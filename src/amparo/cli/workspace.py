@@ -13,6 +13,7 @@ from amparo.cli.common import (
     opened,
     passphrase_option,
     progress,
+    read_text,
     unlock_if_needed,
     verb,
 )
@@ -97,7 +98,7 @@ def panic(no_recovery: bool, yes: bool, folder: Path | None) -> Result:
 def recover(sheet: Any, passphrase_fd: int | None, folder: Path | None) -> Result:
     place = find_workspace(folder)
     typed = (
-        sheet.read() if sheet else click.prompt(_("Recovery code (all lines, spaces do not matter)"), hide_input=True, err=True)
+        read_text(sheet) if sheet else click.prompt(_("Recovery code (all lines, spaces do not matter)"), hide_input=True, err=True)
     )
     code = recovery.RecoveryCode.read(typed)
     ask = Passphrases(passphrase_fd)

@@ -56,8 +56,8 @@ def compose(view: RecordView, testimony: TestimonyView | None, options: Options)
 
 
 def sources_of(manifest: Manifest) -> frozenset[str]:
-    """Handles of the sources whose words are used."""
-    return frozenset(source.handle for source in manifest.sources)
+    """Handles of the sources whose words are used; not the tables that carry them."""
+    return frozenset(source.handle for source in manifest.sources if source.claims)
 
 
 def persons_of(manifest: Manifest) -> frozenset[str]:
@@ -136,16 +136,23 @@ def _reference(record: Gathered, told: Told) -> ClaimRef:
 
 
 def _sources(record: Gathered, testimony: TestimonyView | None, claims: tuple[ClaimRef, ...]) -> tuple[Source, ...]:
+    """The sources cited, then the tables that claims were imported from (they carry what the cited sources say)."""
     used: dict[str, int] = {}
     for claim in claims:
         used[claim.source] = used.get(claim.source, 0) + 1
-    found = []
+    datasets = {record.told[claim.handle].claim.dataset for claim in claims} - {""}
+    cited: list[Source] = []
+    carriers: list[Source] = []
     for handle, entity in record.entities.items():
-        if entity.kind == "source" and handle in used:
+        table = entity.key.startswith("file:") and entity.dataset in datasets
+        if entity.kind == "source" and (handle in used or table):
             files = testimony.files(handle) if testimony else []
             shown = tuple(_file(file) for file in files)
-            found.append(Source(handle, entity.label, entity.type, entity.basis or "unknown", entity.date, shown, used[handle]))
-    return tuple(found)
+            count = used.get(handle, 0)
+            basis = "" if table else entity.basis or "unknown"
+            found = Source(handle, entity.label, entity.type, basis, entity.date, shown, count)
+            (cited if count else carriers).append(found)
+    return (*cited, *carriers)
 
 
 def _file(file: model.File) -> SourceFile:

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from dataclasses import asdict
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from amparo.dossier import timeline, words
@@ -261,7 +261,7 @@ def _source(source: Source) -> dict[str, Any]:
     return {
         "handle": source.handle, "label": _clean(source.label), "type": _label("source material", source.type),
         "basis": words.plain(source.basis), "date": words.when(source.date) if source.date else "",
-        "claims": str(source.claims),
+        "claims": str(source.claims) if source.claims else "",
         "files": [
             {"sha256": file.sha256, "size": f"{file.size:,}".replace(",", "\u00a0"), "type": file.media_type,
              "custody": [[_clean(part) for part in step] for step in file.custody]}
@@ -281,6 +281,7 @@ def _label(name: str, term: str) -> str:
     return vocabulary.load().label(name, term)
 
 
+@lru_cache(1024)
 def _direction(text: str) -> str:
     """“ar” or “he” for text mostly of a script written from right to left, else ""."""
     return _RIGHT_TO_LEFT.get(script_of(text), "") if _MAYBE.search(text) else ""

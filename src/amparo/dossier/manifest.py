@@ -158,6 +158,8 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Source:
+    """A source cited by ``claims`` of the claims printed; 0 for a table from which such claims were imported."""
+
     handle: str
     label: str
     type: str

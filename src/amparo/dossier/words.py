@@ -94,7 +94,9 @@ WORDS: dict[str, str] = {
     "annex": N_("Annex"),
     "sources": N_("Sources"),
     "sources intro": N_(
-        "Every source cited, the basis on which it is used, the SHA-256 of the file that carries it, and its custody."
+        "Every source cited, the basis on which it is used, the SHA-256 of the file that carries it, and its custody. "
+        "Where no hash stands, the workspace keeps no file of the source. Tables from which claims were imported follow at "
+        "the end: the place in a note names the table."
     ),
     "source": N_("Source"),
     "basis": N_("Basis"),
@@ -102,8 +104,6 @@ WORDS: dict[str, str] = {
     "hash": N_("SHA-256"),
     "bytes": N_("{size} bytes"),
     "custody": N_("Custody"),
-    "no file": N_("no file kept in the workspace"),
-    "no files": N_("The workspace keeps no file of any of them."),
     "method": N_("Method and standard of proof"),
     "method 1": N_(
         "Claims. The unit of the record is the claim: who says what about whom, in which source, how they know it and how "
@@ -137,7 +137,7 @@ WORDS: dict[str, str] = {
     ),
     "codes": N_("Codes of persons"),
     "codes note": N_(
-        "The code of the record, and in brackets the one that the sources' tables use and that may stand in a sentence."
+        "The code of the record, and in brackets the one that the imported tables use."
     ),
     "contradicted in": N_("Contradicted in"),
     "index": N_("Claims of each paragraph"),

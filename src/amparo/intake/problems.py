@@ -135,6 +135,10 @@ class TooManyBadRows(BadInput):
     template = N_("More than {limit} rows have errors; mend the mapping or the files before leaving rows out.")
 
 
+class RejectsExist(BadInput):
+    template = N_("“{file}” is there already and is not written over; name a new file for the rejected rows.")
+
+
 class RejectsUnwritable(DiskRefused):
     template = N_("The rejected rows cannot be written to “{file}” ({why}); name another file.")
 
@@ -218,7 +222,7 @@ class RowErrors:
         """Write the rejected rows as one CSV: file, sheet, row, why, then the columns of their tables.
 
         A cell that a spreadsheet program would run as a formula gets a leading apostrophe (OWASP, CSV injection).
-        Raises RejectsUnwritable.
+        Raises RejectsExist, RejectsUnwritable.
         """
         why: dict[RowId, list[str]] = {}
         for error in self.kept:
@@ -227,7 +231,7 @@ class RowErrors:
         tables = {(table.file, table.sheet): table for table in self.tables if (table.file, table.sheet) in places}
         columns = list(dict.fromkeys(column for table in tables.values() for column in table.columns))
         try:
-            with path.open("w", encoding="utf-8-sig", newline="") as file:
+            with path.open("x", encoding="utf-8-sig", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(["file", "sheet", "row", "why", *map(neutral, columns)])
                 for table in tables.values():
@@ -236,6 +240,8 @@ class RowErrors:
                             reasons = " | ".join(why.get(place, ()))
                             cells = [row.cells.get(column, "") for column in columns]
                             writer.writerow(map(neutral, [row.file, row.sheet, str(row.number), reasons, *cells]))
+        except FileExistsError:
+            raise RejectsExist(file=path.name) from None
         except OSError as error:
             raise RejectsUnwritable(file=path.name, why=error.strerror or str(error)) from None
 

@@ -6,6 +6,7 @@ An error never carries a sealed name, a key or a passphrase: its facts may reach
 from typing import ClassVar
 
 from amparo.kernel.i18n import N_, _
+from amparo.kernel.text import printable
 
 
 class AmparoError(Exception):
@@ -23,7 +24,7 @@ class AmparoError(Exception):
         super().__init__(facts)
 
     def __str__(self) -> str:
-        return _(self.template).format(**self.facts)
+        return printable(_(self.template).format(**self.facts))
 
     def as_json(self) -> dict[str, object]:
         """Return the error as the object that ``--json`` prints: error, sentence, facts."""

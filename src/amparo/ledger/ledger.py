@@ -19,7 +19,16 @@ from amparo.ledger.checkpoint import Checkpoint, Head
 from amparo.ledger.entry import OPEN, Header
 from amparo.ledger.group import Group
 from amparo.ledger.log import NO_WRAP, SHREDDED, DeviceLog, Placed, Position
-from amparo.ledger.verify import Verified, read_certificate, read_genesis, verify
+from amparo.ledger.verify import (
+    ForeignDevice,
+    ForeignEntry,
+    NoGenesis,
+    Verified,
+    accept_certificates,
+    read_certificate,
+    read_genesis,
+    verify,
+)
 from amparo.vault.disk import Disk
 from amparo.vault.keyring import Certificate
 from amparo.vault.seal import CompartmentKey, SigningKey, Wrapper, commit, digest, open_part
@@ -76,16 +85,21 @@ class Ledger:
         names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
         self.logs = {bytes.fromhex(name): DeviceLog(folder / name, bytes.fromhex(name), disk) for name in names if _is_id(name)}
         self._firsts: dict[bytes, tuple[Placed, list[bytes]]] = {}
+        self._trusted: set[bytes] = set()
 
     # -- what the logs begin with --------------------------------------------------------------------------------------
 
     def first(self, device: bytes) -> tuple[Placed, list[bytes]]:
-        """A log's first entry and its open parts. Raises NotFound for an empty log."""
+        """A log's first entry and its open parts. Raises NoGenesis, ForeignEntry, ForeignDevice, LogFileMissing."""
         if device not in self._firsts:
             log = self.logs[device]
             placed = next(log.placed(), None)
             if placed is None:
-                raise NoSuchPart(part=0, seq=0, device=device.hex()[:8])
+                raise NoGenesis(device=log.name, why="empty")
+            if placed.entry.header.workspace != self.workspace:
+                raise ForeignEntry(where=placed.entry.where)
+            if placed.entry.header.device != device:
+                raise ForeignDevice(where=placed.entry.where)
             with log.parts() as files:
                 self._firsts[device] = placed, [body for body, _ in files.of(placed)]
         return self._firsts[device]
@@ -102,8 +116,23 @@ class Ledger:
     @property
     def demo(self) -> bool:
         """True only if the signed genesis says that this workspace is a demonstration."""
+        self.check_devices()
         placed, parts = self.first(next(iter(self.logs)))
         return read_genesis(placed.entry, parts)[1]
+
+    def check_devices(self) -> None:
+        """Follow each log's certificate back to the root, and check the signature of each first entry: whoever can write
+        into the folder may not add a device. Raises NoGenesis, ForeignEntry, UnknownDevice, BadSignature.
+        """
+        if not self.logs:
+            raise NoGenesis(device="?", why="no log at all")
+        if self._trusted == set(self.logs):
+            return
+        firsts = {device: self.first(device) for device in self.logs}
+        root, _ = read_genesis(*next((placed.entry, parts) for placed, parts in firsts.values()))
+        for device, certificate in accept_certificates(root, map(self.certificate, self.logs)).items():
+            firsts[device][0].entry.check_signature(certificate.key)
+        self._trusted = set(self.logs)
 
     def open_rows(self, kind: str) -> Iterator[list[Any]]:
         """Rows of open parts (not sealed) of type ``kind``, from all logs: grants, certificates, tombstones."""
@@ -124,10 +153,11 @@ class Ledger:
         """Open and yield every part after ``since`` (and up to ``until``, as ``ends`` gives it) that is open or that ``keys``
         open, ordered by clock, device, seq.
 
-        Raises SealBroken, BodyMissing (a part that is neither there nor erased by a tombstone is the caller's to judge:
+        Raises what ``check_devices`` raises, SealBroken, BodyMissing (a part that is neither there nor erased by a tombstone is the caller's to judge:
         erased parts have a shredded key and are skipped here; ``check_bodies`` compares them with the tombstones).
         """
         since = since or {}
+        self.check_devices()
         numbers = self.numbers()
         streams = [
             self._replay_log(log, numbers[d], keys, since.get(d, Position()), until[d].seq if until else None)
@@ -137,6 +167,7 @@ class Ledger:
 
     def _replay_log(self, log: DeviceLog, number: int, keys: Keys, since: Position, last: int | None) -> Iterator[Replayed]:
         wrappers: dict[tuple[bytes, int], Wrapper] = {place: key.wrapper for place, key in keys.items()}
+        signer = self.certificate(log.device).key
         with log.parts() as files:
             for placed in log.placed(since):
                 header = placed.entry.header
@@ -145,6 +176,8 @@ class Ledger:
                 wrapper = wrappers.get((header.compartment, header.epoch))
                 if wrapper is None and header.compartment != OPEN:
                     continue
+                if header.compartment == OPEN:  # grants and tombstones: no key vouches for them, so the signature must
+                    placed.entry.check_signature(signer)
                 for index, (body, wrapped) in enumerate(files.of(placed)):
                     if wrapped == SHREDDED:
                         continue
@@ -200,6 +233,7 @@ class Ledger:
         try:
             log = self.logs.setdefault(device, DeviceLog(self.folder / device.hex(), device, self.disk))
             end = log.end(since or Position())
+            log.check_whole(end)
             log.cut_unfinished(end)
             yield Writer(self, log, key, end)
         finally:
@@ -256,7 +290,7 @@ class Writer:
 def _open(placed: Placed, index: int, body: bytes, wrapped: bytes, wrapper: Wrapper | None) -> bytes:
     """The plaintext of a part; an open part must match its signed hash, a sealed one proves itself by its AEAD."""
     part, where = placed.entry.header.parts[index], placed.entry.where
-    if len(body) < part.size or not wrapped:
+    if len(body) < part.size or len(wrapped) < len(SHREDDED):
         raise BodyMissing(part=index, where=where)
     if wrapper is None:
         if digest(body) != part.sha256:
@@ -268,7 +302,7 @@ def _open(placed: Placed, index: int, body: bytes, wrapped: bytes, wrapper: Wrap
 
 def _check_body(placed: Placed, index: int, body: bytes, wrapped: bytes, wrapper: Wrapper | None) -> None:
     part, where = placed.entry.header.parts[index], placed.entry.where
-    if len(body) < part.size or wrapped in (b"", SHREDDED):
+    if len(body) < part.size or len(wrapped) < len(SHREDDED) or wrapped == SHREDDED:
         raise BodyMissing(part=index, where=where)
     if digest(body) != part.sha256:
         raise BodyAltered(part=index, where=where)

@@ -35,6 +35,21 @@ class LogDamaged(Unverified):
     template = N_("The log of device {device} is damaged at byte {at}; nothing was changed. Take this file from a backup.")
 
 
+class LogFileMissing(Unverified):
+    template = N_("The file {file} of the log of device {device} is missing; nothing was changed. Take it from a backup.")
+
+
+class PartsShort(Unverified):
+    template = N_("The file {file} of the log of device {device} was cut short; nothing was changed. Take it from a backup.")
+
+
+class LogExchanged(Unverified):
+    template = N_(
+        "The log of device {device} is not the one this workspace has read up to entry {seq}: another history was put in its "
+        "place. Nothing was changed."
+    )
+
+
 class LogShort(Unverified):
     template = N_(
         "The log of device {device} is shorter than what this workspace has already read from it (entry {expected}): its end "
@@ -133,17 +148,29 @@ class DeviceLog:
                 group = []
 
     def end(self, since: Position = Position()) -> Position:  # noqa: B008
-        """The position behind the last whole group. Raises LogShort if the log no longer reaches ``since``."""
+        """The position behind the last whole group. Raises LogShort if the log no longer reaches ``since``, LogExchanged if
+        what stands behind it does not follow from it.
+        """
         if since.seq >= 0 and (not self.entries.exists() or self.entries.stat().st_size < since.entries):
             raise LogShort(device=self.name, expected=since.seq)
         last = since
         for placed in self.placed(since):
+            if last is since and since.seq >= 0 and placed.entry.header.prev != since.hash:
+                raise LogExchanged(device=self.name, seq=since.seq)
             last = placed.before.after(placed.entry, FRAME + len(placed.entry.raw))
         return last
 
     def unfinished(self, end: Position) -> int:
         """Bytes behind the last whole group: the trace of a write that was cut."""
         return self.entries.stat().st_size - end.entries if self.entries.exists() else 0
+
+    def check_whole(self, end: Position) -> None:
+        """Refuse to append behind a hole: what is written next must lie where its entry says. Raises LogFileMissing, PartsShort."""
+        for path, size in ((self.bodies, end.bodies), (self.wraps, end.parts * WRAP_SIZE)):
+            if size and not path.exists():
+                raise LogFileMissing(device=self.name, file=path.name)
+            if size and path.stat().st_size < size:
+                raise PartsShort(device=self.name, file=path.name)
 
     def cut_unfinished(self, end: Position) -> None:
         """Cut what was never acknowledged, so that the next group follows the last one."""
@@ -154,7 +181,10 @@ class DeviceLog:
 
     @contextmanager
     def parts(self) -> Iterator["PartFiles"]:
-        """Open bodies and wraps for reading."""
+        """Open bodies and wraps for reading. Raises LogFileMissing."""
+        for path in (self.bodies, self.wraps):
+            if not path.exists():
+                raise LogFileMissing(device=self.name, file=path.name)
         with self.bodies.open("rb") as bodies, self.wraps.open("rb") as wraps:
             yield PartFiles(bodies, wraps)
 

@@ -12,7 +12,7 @@ digits only, behind one of the marks below.
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import Stemmer
@@ -141,8 +141,19 @@ def clean(token: str) -> str:
     return token if token.isalnum() else "".join(letter for letter in token if letter.isalnum())
 
 
+_prepared: dict[str, str] = {}
+
+
+def prepare(forms: Mapping[str, str]) -> None:
+    """Take over index forms that another process made with ``tokens``, in place of those prepared before."""
+    _prepared.clear()
+    _prepared.update(forms)
+
+
 def tokens(text: str) -> str:
     """The index form of ``text``: its stems in order, then the name tokens, parted by spaces."""
+    if _prepared and (ready := _prepared.get(text)) is not None:
+        return ready
     found = (_PLAIN_WORD if text.isascii() or _PLAIN.fullmatch(text) else _WORD).findall(text)
     return " ".join(map(_stem, found)) + "".join([_name(raw) for raw in found if not raw.islower()])
 

@@ -51,15 +51,18 @@ def claim_id(handle: str) -> int:
     return parsed.packed
 
 
+def indexed_text(value: str, text: str) -> str:
+    """The words of a claim that are indexed: its text and, unless that is a handle, its value."""
+    return f"{text} {value}" if value and value[1:2] != "-" else text
+
+
 def index_form(row: Sequence[Any]) -> str:
     """The tokens of a claim, from a row of the table ``claims``: words of text and value, and its facets."""
-    value, text, place = row[VALUE], row[TEXT], row[PLACE]
-    if value and value[1:2] != "-":
-        text = f"{text} {value}"
+    place = row[PLACE]
     facets = f" _k{row[SUBJECT][:1]} {tokens.tag('r', row[PROPERTY])} {tokens.tag('s', row[SOURCE])}"
     if row[VALID]:
         facets += " " + tokens.when(row[VALID])[2]
-    return tokens.tokens(text) + facets + (" " + tokens.tag("l", place) if place else "")
+    return tokens.tokens(indexed_text(row[VALUE], row[TEXT])) + facets + (" " + tokens.tag("l", place) if place else "")
 
 
 class RecordWriter(Store):

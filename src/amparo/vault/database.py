@@ -43,6 +43,7 @@ class Database:
         target = f"file:{path}?mode={'ro' if read_only else 'rwc'}" if path else ":memory:"
         try:
             self._db = sqlcipher3.connect(target, uri=path is not None, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA cipher_log_level = NONE")  # else it writes to the user's screen, beside our sentence
             self._db.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
             self._db.execute("PRAGMA temp_store = MEMORY")
             self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
