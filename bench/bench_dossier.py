@@ -9,6 +9,7 @@ Both are compiled in turn in one process each; the ratio of the medians counts. 
 
 import argparse
 import json
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -124,16 +125,16 @@ def once(what: str, paragraphs: int) -> None:
     shown = manifest(paragraphs)
     build.build_pdf(manifest(10))
     if what == "dossier":
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         made = build.build_pdf(shown)
     else:
         markup: Any = bare(shown)
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         made = typst.compile(
             markup, format="pdf", font_paths=[str(build.FONTS)], ignore_system_fonts=True, pdf_standards=list(build.STANDARDS)
         )
-    seconds = time.perf_counter() - started
-    print(json.dumps({"seconds": seconds, "pages": build.pages(made), "bytes": len(made)}))
+    seconds, cpu = time.perf_counter() - started, time.process_time() - worked
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "pages": build.pages(made), "bytes": len(made)}))
 
 
 def main() -> None:
@@ -146,20 +147,23 @@ def main() -> None:
         once(asked.child, asked.paragraphs)
         return
     print(machine())
-    last: dict[str, str] = {}
+    told: dict[str, list[dict[str, Any]]] = {"bare": [], "dossier": []}
 
     def task(what: str) -> Run:
         run = child(__file__, what, "--paragraphs", str(asked.paragraphs))
-        last[what] = run.output
+        told[what].append(json.loads(run.output.splitlines()[-1]))
         return run
 
     runs = alternate(asked.rounds, {"bare": lambda: task("bare"), "dossier": lambda: task("dossier")})
+    cpu = {what: statistics.median(each["cpu"] for each in rounds) for what, rounds in told.items()}
     rows = []
     for what, run in runs.items():
-        told = json.loads(last[what].splitlines()[-1])
-        rows.append((what, f"{run.seconds:.2f}", str(told["pages"]), f"{told['bytes'] / 1e6:.1f}", f"{run.peak_mib:.0f}"))
-    table(("", "seconds", "pages", "MB", "MiB peak"), rows)
-    goal("dossier : bare Typst on the same text", runs["dossier"].seconds / runs["bare"].seconds, 1.5, at_least=False)
+        last = told[what][-1]
+        size = f"{last['bytes'] / 1e6:.1f}"
+        rows.append((what, f"{run.seconds:.2f}", f"{cpu[what]:.2f}", str(last["pages"]), size, f"{run.peak_mib:.0f}"))
+    table(("", "seconds", "CPU seconds", "pages", "MB", "MiB peak"), rows)
+    goal("dossier : bare Typst, by the clock", runs["dossier"].seconds / runs["bare"].seconds, 1.5, at_least=False)
+    goal("dossier : bare Typst, by CPU time (steadier on a shared machine)", cpu["dossier"] / cpu["bare"], 1.5, at_least=False)
 
 
 if __name__ == "__main__":

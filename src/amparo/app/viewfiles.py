@@ -5,13 +5,21 @@ new file under a new key, so that nothing erased can be read from remnants of th
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+import filelock
 
 from amparo.kernel import cbor
 from amparo.kernel.errors import NotCanonical
+from amparo.ledger.ledger import WorkspaceBusy
 from amparo.vault.database import Database, ViewUnreadable
-from amparo.vault.disk import Disk
+from amparo.vault.disk import Disk, translated
 from amparo.vault.seal import CompartmentKey, SealBroken
+
+_PATIENCE: Final = 300  # seconds: a view of a million claims is made anew in less
 
 
 class ViewFiles:
@@ -19,6 +27,25 @@ class ViewFiles:
 
     def __init__(self, folder: Path, disk: Disk) -> None:
         self.folder, self.disk = folder, disk
+        self._lock = filelock.FileLock(folder / "lock", timeout=_PATIENCE)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One process at a time opens views or brings them up to date: two that replayed at once would mix. Raises
+        WorkspaceBusy, DiskRefused. May be nested.
+        """
+        self.disk.mkdir(self.folder)
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise WorkspaceBusy from None
+        except OSError as error:
+            with translated(self.folder):
+                raise error from None
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def open(self, key: CompartmentKey) -> Database:
         """Open the compartment's view file; make an empty one where there is none or it cannot be read (a view is

@@ -25,14 +25,24 @@ from amparo.kernel.errors import AmparoError, BadInput
 from amparo.kernel.i18n import N_, _
 from amparo.kernel.text import printable
 from amparo.vault.disk import DiskFailed, translated
-from amparo.vault.slots import Passphrase
+from amparo.vault.keyring import Ring
+from amparo.vault.slots import Passphrase, WrongPassphrase
 
+_ROWS_SHOWN: Final = 20
+_TRIES: Final = 3
 DEMO_LINE: Final = N_("DEMONSTRATION WORKSPACE — example data from public reports; every identity in it is made up")
 
 
 class NoPassphrase(BadInput):
     template = N_("A passphrase is needed and there is no terminal to ask on; give it with --passphrase-fd.")
     exit_code = 3
+
+
+class NoWorkspaceHere(NotAWorkspace):
+    template = N_(
+        "Neither {folder} nor a folder above it is an Amparo workspace; name yours with --workspace FOLDER, or make one with "
+        "`amparo init FOLDER`."
+    )
 
 
 class NotText(BadInput):
@@ -105,6 +115,12 @@ def _fail(data: dict[str, object], sentence: str, code: int, *, as_json: bool) -
         click.echo(json.dumps({"sentence": sentence, **data}, ensure_ascii=False, default=str))
     else:
         click.echo(f"amparo: {sentence}", err=True)
+        rows = data.get("rows")  # of a refused import: each row's own sentence; the first stands in the sentence above
+        if isinstance(rows, list):
+            for row in rows[1:_ROWS_SHOWN]:
+                click.echo("  " + printable(str(row), lines=False), err=True)
+            if len(rows) > _ROWS_SHOWN:
+                click.echo("  " + _("... and more; --skip-bad FILE writes them all to a table, --json lists them."), err=True)
     sys.exit(code)
 
 
@@ -172,13 +188,16 @@ class Passphrases:
         if not sys.stdin.isatty():
             raise NoPassphrase
         first = click.prompt(prompt, hide_input=True, err=True)
-        if confirm and click.prompt(_("The same again"), hide_input=True, err=True) != first:
-            raise PassphrasesDiffer
-        return Passphrase(first)
+        passphrase = Passphrase(first)
+        if confirm:
+            passphrase.check_new()  # before it is typed a second time
+            if click.prompt(_("The same again"), hide_input=True, err=True) != first:
+                raise PassphrasesDiffer
+        return passphrase
 
 
 def find_workspace(folder: Path | None) -> Path:
-    """The folder given, or this one or the nearest above it that is a workspace. Raises NotAWorkspace."""
+    """The folder given, or this one or the nearest above it that is a workspace. Raises NotAWorkspace, NoWorkspaceHere."""
     if folder is not None:
         read_marker(folder)
         return folder
@@ -186,7 +205,7 @@ def find_workspace(folder: Path | None) -> Path:
     for candidate in (here, *here.parents):
         if (candidate / "amparo.json").exists():
             return candidate
-    raise NotAWorkspace(folder=str(here))
+    raise NoWorkspaceHere(folder=str(here))
 
 
 def unlock_if_needed(folder: Path, *, identities: bool, passphrases: Passphrases | None = None) -> None:
@@ -197,10 +216,22 @@ def unlock_if_needed(folder: Path, *, identities: bool, passphrases: Passphrases
         if passphrases is None and opening.has_demo_key(folder):
             everyday, second = opening.demo_passphrases(folder)
             passphrase = second if name == "identities" else everyday
+            opening.unlock(folder, opening.read_ring(folder, name, passphrase))
         else:
-            label = _("Passphrase") if name == "everyday" else _("Passphrase of the identities")
-            passphrase = (passphrases or Passphrases(None)).ask(label)
-        opening.unlock(folder, opening.read_ring(folder, name, passphrase))
+            opening.unlock(folder, _ask_ring(folder, name, passphrases))
+
+
+def _ask_ring(folder: Path, name: str, given: Passphrases | None) -> Ring:
+    """Open a ring with a passphrase; on a terminal a wrong one may be typed again twice."""
+    label = _("Passphrase") if name == "everyday" else _("Passphrase of the identities")
+    for _try in range(1, _TRIES):
+        try:
+            return opening.read_ring(folder, name, (given or Passphrases(None)).ask(label))
+        except WrongPassphrase as error:
+            if given is not None:
+                raise
+            click.echo(str(error), err=True)
+    return opening.read_ring(folder, name, (given or Passphrases(None)).ask(label))
 
 
 @contextmanager

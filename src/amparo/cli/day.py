@@ -7,10 +7,10 @@ import click
 
 from amparo.app import importing, people
 from amparo.cli.common import opened, passphrase_option, progress, verb
-from amparo.cli.forms import ask_interview, read_form
+from amparo.cli.forms import ask_again, ask_interview, identity_from, read_form, split_pairs
+from amparo.kernel import ids
 from amparo.kernel.i18n import _
-from amparo.kernel.text import script_of
-from amparo.record.model import AUDIENCES, LINKS, PURPOSES, Identity, Name
+from amparo.record.model import AUDIENCES, LINKS, PURPOSES
 
 Result = tuple[dict[str, Any], str]
 
@@ -41,6 +41,8 @@ def import_(
     if result.refused:
         lines.append(_("{count} rows were refused; they are in {file}.").format(count=result.refused, file=result.rejected))
     lines += [_("Look at: {warning}").format(warning=warning) for warning in result.warnings[:10]]
+    if len(result.warnings) > 10:
+        lines.append(_("... and more like these (--json lists them)."))
     if needs:
         lines.append(
             _("The tables with names lie in {folder} unsealed as before; remove them when you are done.").format(folder=tables)
@@ -48,14 +50,12 @@ def import_(
     return data, "\n".join(lines)
 
 
-@click.group(help=_("Register persons."))
+@click.group(help=_("Register a person, names sealed: `amparo person add`."))
 def person() -> None:
     """The verbs about persons."""
 
 
-@person.command(
-    "add", help=_('Register a person, sealed; prints the handle.\n\nExample: amparo person add --name "..." --alias "..."')
-)
+@person.command("add", help=_("Register a person, sealed; prints the handle.\n\nExample: amparo person add --form person.yaml"))
 @click.option("--name", "names", multiple=True, help=_("A name as written, in any script; give it again for another spelling."))
 @click.option("--alias", "aliases", multiple=True, help=_("A nickname or assumed name."))
 @click.option("--contact", "contacts", multiple=True, metavar="KIND=VALUE", help=_("telephone=..., e-mail=..., account=..."))
@@ -79,15 +79,15 @@ def person_add(
     raw = read_form(form) if form else {}
     if not (names or aliases or raw or unnamed):
         names = (click.prompt(_("Name (as written)"), err=True),)
-    every = [*names, *raw.get("names", [])], [*aliases, *raw.get("aliases", [])]
-    identity = Identity(
-        "",
-        [Name(text, kind, script_of(text)) for kind, texts in zip(("name", "alias"), every, strict=True) for text in texts],
-        [pair.split("=", 1) for pair in contacts if "=" in pair] + [list(p) for p in dict(raw.get("contacts", {})).items()],
-        [pair.split("=", 1) for pair in documents if "=" in pair] + [list(p) for p in dict(raw.get("documents", {})).items()],
-        birth or str(raw.get("birth", "")),
-        note or str(raw.get("note", "")),
-    )
+    given = {
+        "names": names, "aliases": aliases, "birth": birth, "note": note,
+        "contacts": split_pairs(contacts, "--contact", "telephone=+7..."),
+        "documents": split_pairs(documents, "--document", "passport=..."),
+    }  # fmt: skip
+    identity, more = identity_from(raw), identity_from(given)
+    for field in ("names", "contacts", "documents"):
+        getattr(identity, field)[:0] = getattr(more, field)
+    identity.birth, identity.note = more.birth or identity.birth, more.note or identity.note
     with opened(folder, identities=True, descriptor=passphrase_fd) as session:
         handle = people.add_person(session, identity, anyway=anyway, unnamed=unnamed)
         data = {"demo": session.demo, "handle": handle}
@@ -112,26 +112,47 @@ def person_add(
 def interview(
     person_handle: str, form: Any, recording: Path | None, check_names: bool, passphrase_fd: int | None, folder: Path | None
 ) -> Result:
-    raw = read_form(form) if form else ask_interview()
-    with opened(folder, identities=check_names, descriptor=passphrase_fd) as session:
-        made = people.record_interview(session, people.interview_from(person_handle, raw, recording))
-        data = {"demo": session.demo, **made}
-    return data, _("Recorded as source {source}: claims {claims}.").format(
-        source=made["source"], claims=", ".join(made["claims"])
-    )
+    if form:
+        raw = read_form(form)
+    else:  # a long conversation must not end in “no such person” or “locked”
+        with opened(folder, identities=check_names, descriptor=passphrase_fd) as session:
+            if session.record.entity(str(ids.parse(person_handle))) is None:
+                raise people.UnknownHandle(handle=person_handle)
+        raw = ask_interview()
+    while True:
+        try:
+            with opened(folder, identities=check_names, descriptor=passphrase_fd) as session:
+                made = people.record_interview(session, people.interview_from(person_handle, raw, recording))
+                data = {"demo": session.demo, **made}
+            break
+        except people.NamesInText as error:
+            if form:
+                raise
+            click.echo(str(error), err=True)
+            number = int(str(error.facts["number"]))
+            raw["claims"][number - 1]["text"] = ask_again(number)
+    text = _("Recorded as source {source}: claims {claims}.").format(source=made["source"], claims=", ".join(made["claims"]))
+    return data, text if raw.get("consent") else text + "\n" + _("No consent was recorded; `amparo consent` adds it.")
 
 
 @click.command(
     help=_(
-        "Record what a person allows for a source, or that it is withdrawn.\n\nExample: amparo consent "
-        "P-0001 S-0004 --purpose complaint"
-        " --audience court --until 2030"
+        "Record what a person allows for a source (without a source: for all), or that it is withdrawn.\n\n"
+        "Example: amparo consent P-0001 S-0004 --purpose complaint --audience court --until 2030"
     )
 )
 @click.argument("person_handle", metavar="PERSON")
 @click.argument("source", default="")
-@click.option("--purpose", "purposes", multiple=True, type=click.Choice(PURPOSES))
-@click.option("--audience", "audiences", multiple=True, type=click.Choice(AUDIENCES))
+@click.option(
+    "--purpose", "purposes", multiple=True, type=click.Choice(PURPOSES), help=_("Allowed for this; may be given again.")
+)
+@click.option(
+    "--audience",
+    "audiences",
+    multiple=True,
+    type=click.Choice(AUDIENCES),
+    help=_("Allowed to go to these; may be given again."),
+)
 @click.option(
     "--name-to",
     "names",
@@ -148,6 +169,8 @@ def consent(
     person_handle: str, source: str, purposes: tuple[str, ...], audiences: tuple[str, ...], names: tuple[str, ...], until: str,
     how: str, withdraw: bool, passphrase_fd: int | None, folder: Path | None,
 ) -> Result:  # fmt: skip
+    if not withdraw and not (purposes and audiences):
+        raise click.UsageError(_("Say at least one --purpose and one --audience, or --withdraw."))
     raw = {
         "purposes": list(purposes),
         "audiences": list(audiences),
@@ -159,7 +182,11 @@ def consent(
     with opened(folder, descriptor=passphrase_fd) as session:
         people.give_consent(session, person_handle, source, raw)
         data = {"demo": session.demo, "person": person_handle, "source": source or None, **raw}
-    return data, _("Withdrawn.") if withdraw else _("Recorded.")
+    about = _("source {source}").format(source=source) if source else _("every source")
+    if withdraw:
+        return data, _("Withdrawn: what {person} allowed for {about}.").format(person=person_handle, about=about)
+    allowed = _("Recorded: {person} allows {purposes}, to {audiences}, for {about}.")
+    return data, allowed.format(person=person_handle, about=about, purposes=", ".join(purposes), audiences=", ".join(audiences))
 
 
 @click.command(
@@ -175,9 +202,9 @@ def consent(
     multiple=True,
     required=True,
     metavar="FIELD=VALUE",
-    help=_("text, value, valid, place, polarity, access, voluntariness, stance, locator"),
+    help=_("One of: {fields}. May be given again.").format(fields=", ".join(people.CORRECTABLE)),
 )
-@click.option("--reason", required=True)
+@click.option("--reason", required=True, help=_("Why; it is kept with the correction."))
 @passphrase_option
 @verb
 def correct(handle: str, fields: tuple[str, ...], reason: str, passphrase_fd: int | None, folder: Path | None) -> Result:
@@ -188,18 +215,23 @@ def correct(handle: str, fields: tuple[str, ...], reason: str, passphrase_fd: in
     return data, _("{new} supersedes {old}.").format(new=new, old=handle)
 
 
-@click.command(help=_('Relate two claims.\n\nExample: amparo link C-0008 contradicts C-0010 --reason "different totals"'))
-@click.argument("of")
-@click.argument("kind", type=click.Choice(LINKS))
-@click.argument("to")
-@click.option("--reason", required=True)
+@click.command(
+    help=_(
+        "Relate two claims. KIND is one of: {kinds}.\n\n"
+        'Example: amparo link C-0008 contradicts C-0010 --reason "different totals"'
+    ).format(kinds=", ".join(LINKS))
+)
+@click.argument("of", metavar="CLAIM")
+@click.argument("kind", metavar="KIND", type=click.Choice(LINKS))
+@click.argument("to", metavar="CLAIM")
+@click.option("--reason", required=True, help=_("Why; it is kept with the link."))
 @passphrase_option
 @verb
 def link(of: str, kind: str, to: str, reason: str, passphrase_fd: int | None, folder: Path | None) -> Result:
     with opened(folder, descriptor=passphrase_fd) as session:
         handle = people.link(session, kind, of, to, reason)
         data = {"demo": session.demo, "handle": handle}
-    return data, _("Recorded as {handle}.").format(handle=handle)
+    return data, _("Recorded: {of} {kind} {to}.").format(of=of, kind=kind, to=to)
 
 
 @click.command(

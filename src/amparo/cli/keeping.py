@@ -32,15 +32,16 @@ def verify(checkpoint: Any, quick: bool, identities: bool, passphrase_fd: int | 
     seen = checkpoints.parse(read_text(checkpoint)) if checkpoint else None
     with opened(folder, identities=identities, descriptor=passphrase_fd) as session, progress(_("Verifying")) as bar:
         data = care.verify(session, checkpoint=seen, bodies=not quick, progress=bar)
-    lines = [
-        _("Verified: {entries} entries of {devices} device(s), {parts} sealed parts, {erased} erased by tombstone.").format(
-            **data
-        )
-    ]
+    text = (
+        _("Verified: {entries:,} entries, devices: {devices}; the sealed parts were not looked at.")
+        if quick
+        else _("Verified: {entries:,} entries, devices: {devices}; {parts:,} sealed parts, {erased:,} erased by tombstone.")
+    )
+    lines = [text.format(**data)]
     if seen:
         lines.append(_("Nothing is missing since the checkpoint of {checkpoint}.").format(**data))
     else:
-        lines.append(_("Without a checkpoint kept elsewhere nobody can tell whether the end of the ledger was cut off."))
+        lines.append(_("Without --checkpoint, one kept elsewhere, nobody can tell whether the ledger's end was cut off."))
     if data["unfinished_bytes"]:
         lines.append(
             _("A write was cut short ({unfinished_bytes} bytes, never acknowledged); the next entry replaces it.").format(
@@ -53,8 +54,8 @@ def verify(checkpoint: Any, quick: bool, identities: bool, passphrase_fd: int | 
 
 @click.command(
     help=_(
-        "Sign the heads of the ledger; print or send the result and keep it elsewhere.\n\nExample: amparo "
-        "checkpoint > 2026-11.txt"
+        "Sign the heads of the ledger; print or send the result and keep it elsewhere.\n\n"
+        "Example: amparo checkpoint > 2026-11.txt"
     )
 )
 @passphrase_option

@@ -1,6 +1,7 @@
 """Verbs that make, unlock, lock, destroy, back up and restore a workspace."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,18 @@ from amparo.kernel.i18n import _
 from amparo.vault import recovery
 
 Result = tuple[dict[str, Any], str]
+_SIGNS = 16  # of a line of the recovery sheet
 
 
-@click.command(help=_("Make a new workspace.\n\nExample: amparo init ~/case"))
+@click.command(
+    help=_(
+        "Make a new workspace in a folder that is new or empty. Asks for two passphrases of at least twelve characters.\n\n"
+        "Example: amparo init ~/case"
+    )
+)
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
-    "--sheet", type=click.Path(path_type=Path), help=_("Write the recovery sheet to this file instead of the screen.")
+    "--sheet", type=click.Path(path_type=Path), help=_("Write the recovery sheet to this new file instead of the screen.")
 )
 @passphrase_option
 @verb
@@ -56,7 +63,9 @@ def unlock(identities: bool, passphrase_fd: int | None, folder: Path | None) -> 
     ask = Passphrases(passphrase_fd) if passphrase_fd is not None else None
     unlock_if_needed(place, identities=identities, passphrases=ask)
     state = opening.agent_status(place)
-    return {"workspace": str(place), **state}, _("Unlocked: {rings}.").format(rings=", ".join(sorted(state["rings"])))
+    return {"workspace": str(place), **state}, _("Unlocked: {rings}. `amparo lock` ends it.").format(
+        rings=", ".join(sorted(state["rings"]))
+    )
 
 
 @click.command(help=_("Forget all keys and end everything that holds them.\n\nExample: amparo lock"))
@@ -69,11 +78,11 @@ def lock(folder: Path | None) -> Result:
 
 @click.command(
     help=_(
-        "Destroy the keys of this workspace at once. Only the recovery sheet can open it again; with --no-recovery nothing "
-        "can.\n\nExample: amparo panic --yes"
+        "Destroy the keys of this workspace at once. Only the recovery sheet can open it again; with --no-recovery only a "
+        "backup can.\n\nExample: amparo panic --yes"
     )
 )
-@click.option("--no-recovery", is_flag=True, help=_("Destroy the recovery slot too: the workspace is lost for good."))
+@click.option("--no-recovery", is_flag=True, help=_("Destroy the recovery slot too: what is not in a backup is lost for good."))
 @click.option("--yes", is_flag=True, help=_("Do not ask."))
 @verb
 def panic(no_recovery: bool, yes: bool, folder: Path | None) -> Result:
@@ -81,7 +90,11 @@ def panic(no_recovery: bool, yes: bool, folder: Path | None) -> Result:
     if not yes:
         click.confirm(_("Destroy the keys of {folder}?").format(folder=place), abort=True, err=True)
     report = opening.panic(place, recovery_too=no_recovery)
-    text = _("The keys are destroyed.") if no_recovery else _("The keys are destroyed; the recovery sheet opens the workspace.")
+    text = (
+        _("The keys are destroyed. Neither passphrase nor recovery sheet opens this workspace; only an earlier backup would.")
+        if no_recovery
+        else _("The keys are destroyed; no passphrase opens the workspace any more, only the sheet (`amparo recover`).")
+    )
     data = {
         "workspace": str(place), "recovery_destroyed": no_recovery, "complete": report.complete,
         "slots": [slot._asdict() for slot in report.slots], "killed": len(report.killed),
@@ -89,7 +102,32 @@ def panic(no_recovery: bool, yes: bool, folder: Path | None) -> Result:
     return data, text if report.complete else _("Not everything could be destroyed: look at --json, and destroy the disk.")
 
 
-@click.command(help=_("Open with the recovery sheet and set new passphrases.\n\nExample: amparo recover"))
+def _typed_code() -> recovery.RecoveryCode:
+    """The recovery code from the terminal, line by line; a line with a typing error is asked for again."""
+
+    def ask(number: int) -> str:
+        text = _("Line {number} of the recovery sheet (not shown as you type)").format(number=number)
+        return str(click.prompt(text, hide_input=True, err=True))
+
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            _("There is no terminal to ask on; give the recovery code with --sheet FILE (- for standard input).")
+        )
+    lines = [ask(1)]
+    if sum(map(str.isalnum, lines[0])) < 2 * _SIGNS:  # else all lines were given as one
+        lines += [ask(number) for number in range(2, recovery.LINES + 1)]
+    while True:
+        try:
+            return recovery.RecoveryCode.read("\n".join(lines))
+        except recovery.RecoveryCodeMistyped as error:
+            if len(lines) == 1:
+                raise
+            click.echo(str(error), err=True)
+            number = int(str(error.facts["line"]))
+            lines[number - 1] = ask(number)
+
+
+@click.command(help=_("Open with the recovery sheet, typed line by line, and set new passphrases.\n\nExample: amparo recover"))
 @click.option(
     "--sheet", type=click.File("r", encoding="utf-8"), help=_("Read the recovery code from this file (- for standard input).")
 )
@@ -97,10 +135,7 @@ def panic(no_recovery: bool, yes: bool, folder: Path | None) -> Result:
 @verb
 def recover(sheet: Any, passphrase_fd: int | None, folder: Path | None) -> Result:
     place = find_workspace(folder)
-    typed = (
-        read_text(sheet) if sheet else click.prompt(_("Recovery code (all lines, spaces do not matter)"), hide_input=True, err=True)
-    )
-    code = recovery.RecoveryCode.read(typed)
+    code = recovery.RecoveryCode.read(read_text(sheet)) if sheet else _typed_code()
     ask = Passphrases(passphrase_fd)
     everyday = ask.ask(_("New passphrase (everyday work)"), confirm=passphrase_fd is None)
     identities = ask.ask(_("New passphrase of the identities (a different one)"), confirm=passphrase_fd is None)

@@ -168,12 +168,12 @@ def romanise(text: str) -> str:
     return text if text.isascii() else text.translate(_ROMAN)
 
 
-_CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
-_CONTROLS_BUT_LINES = {point: sign for point, sign in _CONTROLS.items() if point not in (0x09, 0x0A)}
+_COMMANDS = (range(0x20), range(0x7F, 0xA0), range(0x2028, 0x202F), range(0x2066, 0x206A))
+_CONTROLS = {point: "\ufffd" for points in _COMMANDS for point in points if point not in (0x09, 0x0A)}
 
 
-def printable(text: str, *, lines: bool = True) -> str:
-    """Replace what commands a terminal (control codes, overrides of the writing direction) by U+FFFD; foreign words reach
-    the screen, and must neither clear it nor forge a line. ``lines``: keep line breaks and tabs.
+def printable(text: str) -> str:
+    """Replace what commands a terminal (control codes, overrides of the writing direction) by U+FFFD; line breaks and tabs
+    stay. Foreign words reach the screen, and must not steer it.
     """
-    return text.translate(_CONTROLS_BUT_LINES if lines else _CONTROLS)
+    return text.translate(_CONTROLS)

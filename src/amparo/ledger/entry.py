@@ -155,10 +155,10 @@ def _header(fields: Any) -> Header:
 def _triple(item: Any, where: str, kinds: tuple[type, ...], sizes: tuple[int | None, ...]) -> list[Any]:
     if not isinstance(item, list) or len(item) != 3:
         raise BadEntry(where=where, why="a list of three expected")
-    for value, kind, size in zip(item, kinds, sizes, strict=True):
-        if type(value) is not kind or (size is not None and len(value) != size):
+    for place, (kind, size) in enumerate(zip(kinds, sizes, strict=True)):
+        if type(item[place]) is not kind or (size is not None and len(item[place]) != size):
             raise BadEntry(where=where, why="an item of a list")
-        if isinstance(value, int) and not 0 <= value < 1 << 63:
+        if kind is int and not 0 <= item[place] < 1 << 63:
             raise BadEntry(where=where, why="a number out of range")
     return item
 

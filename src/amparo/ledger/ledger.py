@@ -153,8 +153,9 @@ class Ledger:
         """Open and yield every part after ``since`` (and up to ``until``, as ``ends`` gives it) that is open or that ``keys``
         open, ordered by clock, device, seq.
 
-        Raises what ``check_devices`` raises, SealBroken, BodyMissing (a part that is neither there nor erased by a tombstone is the caller's to judge:
-        erased parts have a shredded key and are skipped here; ``check_bodies`` compares them with the tombstones).
+        Raises SealBroken, BadSignature, what ``check_devices`` raises, and BodyMissing (a part that is neither there nor
+        erased by a tombstone is the caller's to judge: erased parts have a shredded key and are skipped here;
+        ``check_bodies`` compares them with the tombstones).
         """
         since = since or {}
         self.check_devices()
@@ -255,10 +256,10 @@ class Writer:
         group = Group(self.log, self.end, self.key, self.ledger.workspace, heads, now=now, flags=flags)
         try:
             yield group
+            self.end = group.commit()
         except BaseException:
             group.abort()
             raise
-        self.end = group.commit()
 
     def erase(self, origins: Iterable[Origin], *, authority: str, now: int) -> int:
         """Sign a tombstone for each part, then shred its key and bytes. Returns how many. Raises NoSuchPart.

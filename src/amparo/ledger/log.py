@@ -165,7 +165,10 @@ class DeviceLog:
         return self.entries.stat().st_size - end.entries if self.entries.exists() else 0
 
     def check_whole(self, end: Position) -> None:
-        """Refuse to append behind a hole: what is written next must lie where its entry says. Raises LogFileMissing, PartsShort."""
+        """Refuse to append behind a hole: what is written next must lie where its entry says.
+
+        Raises LogFileMissing, PartsShort.
+        """
         for path, size in ((self.bodies, end.bodies), (self.wraps, end.parts * WRAP_SIZE)):
             if size and not path.exists():
                 raise LogFileMissing(device=self.name, file=path.name)

@@ -137,6 +137,10 @@ class Store:
         for name, value in options.items():
             self.db.execute(f"INSERT INTO {table} ({table}, rank) VALUES (?, ?)", (name, value))
 
+    def reload(self) -> None:
+        """Read again what is kept in memory: another process may have applied parts since."""
+        self._load()
+
     def _load(self) -> None:
         """Read what is kept in memory besides the file; called when opened and after a rollback."""
         self._part = self.db.execute("SELECT coalesce(max(id), 0) FROM parts")[0][0]
