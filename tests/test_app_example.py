@@ -90,7 +90,8 @@ def test_the_json_form_leads_from_each_paragraph_to_entries(session: Session, tm
     """Every paragraph names claims, and every claim the entry that carries it."""
     release.dossier(session, replace(ASKED, form="json"), tmp_path / "d.json")
     data = json.loads((tmp_path / "d.json").read_text("utf-8"))
-    paragraphs = [p for group in ("events", "measures", "proceedings", "protection") for s in data[group] for p in s["paragraphs"]]
+    groups = ("events", "measures", "proceedings", "protection")
+    paragraphs = [paragraph for group in groups for section in data[group] for paragraph in section["paragraphs"]]
     assert len(paragraphs) > 100
     for paragraph in paragraphs:
         assert paragraph["claims"]
@@ -99,7 +100,7 @@ def test_the_json_form_leads_from_each_paragraph_to_entries(session: Session, tm
 
 
 def test_a_sealed_name_planted_in_a_claim_does_not_leave(session: Session, tmp_path: Path) -> None:
-    """A claim that spells a sealed name blocks the dossier; nothing is written; an override must be asked for and is printed."""
+    """A claim that spells a sealed name blocks the dossier and nothing is written; an override must be asked for."""
     name = session.identities.identity("P-0001").names[0].text  # type: ignore[union-attr]
     handle = next(s.claim.handle for s in session.record.claims(person="P-0001"))
     text = session.record.claim(handle).claim.text  # type: ignore[union-attr]

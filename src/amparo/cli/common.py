@@ -118,7 +118,7 @@ def _fail(data: dict[str, object], sentence: str, code: int, *, as_json: bool) -
         rows = data.get("rows")  # of a refused import: each row's own sentence; the first stands in the sentence above
         if isinstance(rows, list):
             for row in rows[1:_ROWS_SHOWN]:
-                click.echo("  " + printable(str(row), lines=False), err=True)
+                click.echo("  " + " ".join(printable(str(row)).split()), err=True)
             if len(rows) > _ROWS_SHOWN:
                 click.echo("  " + _("... and more; --skip-bad FILE writes them all to a table, --json lists them."), err=True)
     sys.exit(code)

@@ -30,6 +30,10 @@ class BadPair(BadInput):
     template = N_("What follows {option} must be KIND=VALUE, for example {example}; nothing was registered.")
 
 
+def _is_pair(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(item, str) for item in value)
+
+
 _PERSON_FIELDS = ("names", "aliases", "contacts", "documents", "birth", "note")
 
 
@@ -49,7 +53,7 @@ def identity_from(form: dict[str, Any]) -> Identity:
     def pairs(field: str) -> list[list[str]]:
         value = form.get(field) or {}
         found = [list(pair) for pair in value.items()] if isinstance(value, dict) else value
-        if not isinstance(found, list) or not all(len(pair) == 2 and isinstance(pair[1], str) for pair in found):
+        if not isinstance(found, list) or not all(map(_is_pair, found)):
             raise BadField(field=field, why=_("is no list of kinds and values, such as “telephone: 123”"))
         return found
 
