@@ -62,7 +62,7 @@ def tests(session: nox.Session) -> None:
 
 
 def _pytest(session: nox.Session, python: str, *words: str) -> None:
-    workers = ["--numprocesses", str(min(os.cpu_count() or 1, 8)), "--dist", "worksteal"] if not session.posargs else []
+    workers = ["--numprocesses", str(min(os.cpu_count() or 1, 8)), "--dist", "loadfile"] if not session.posargs else []
     env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": None}
     session.run(python, "-m", "pytest", *workers, *words, external=True, env=env)
 

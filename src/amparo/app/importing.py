@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from amparo.app.session import Change, Session, now_ms
+from amparo.app.session import Change, Session, check_stop, now_ms
 from amparo.intake import importer
 from amparo.intake.mapping import Mapping, load
 from amparo.intake.problems import RejectsExist
@@ -69,6 +69,7 @@ def import_folder(
                 folder, plan, change, recorded=now_ms(), progress=progress, errors=errors, skip_bad=skip_bad is not None
             )
             for count, part in enumerate(run):
+                check_stop()
                 if count % 1000 == 0:
                     session.keep_alive()
                 change.put(part.compartment, part.type, part.rows)

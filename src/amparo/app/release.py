@@ -18,7 +18,7 @@ from amparo.protect.names import SealedNames
 
 
 class Refused(GateRefused):
-    template = N_("The gate refuses: nothing has left. {count} findings block; the report names each.\n{report}")
+    template = N_("The gate refuses: nothing has left. findings that block: {count}; the report names each.\n{report}")
 
 
 class Head(NamedTuple):

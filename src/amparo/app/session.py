@@ -6,6 +6,7 @@ not.
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,16 @@ class View(Protocol):
     def erase(self, origin: Any) -> None: ...
 
 
+stop_asked: Final = threading.Event()
+"""Set by a surface when the user asks to stop. Libraries written in C can swallow a KeyboardInterrupt; long work looks here."""
+
+
+def check_stop() -> None:
+    """Raises KeyboardInterrupt if the user asked to stop."""
+    if stop_asked.is_set():
+        raise KeyboardInterrupt
+
+
 def now_ms() -> int:
     """This device's clock: ms since 1970 UTC."""
     return time.time_ns() // 1_000_000
@@ -97,7 +108,7 @@ class Session:
         Raises NotAWorkspace and what the ledger raises.
         """
         self.folder, self.disk = folder, disk or Disk()
-        self._on_close, self.keep_alive = on_close, keep_alive or (lambda: None)
+        self._on_close, self._touch = on_close, keep_alive or (lambda: None)
         self.workspace = read_marker(folder)
         self.ledger = Ledger(folder / "ledger", self.workspace, self.disk)
         self.rings = {ring.name: ring for ring in rings}
@@ -118,6 +129,11 @@ class Session:
         self.keys, self.rings = {}, {}
         if self._on_close:
             self._on_close()
+
+    def keep_alive(self) -> None:
+        """Called now and then in long work: the keys are still in use, and the user may have asked to stop."""
+        check_stop()
+        self._touch()
 
     def close(self) -> None:
         """Close the views."""
@@ -269,6 +285,7 @@ class Session:
                     group.witness = builder.part if builder is not None else None
                     change.begin(group)
                     yield change
+                    check_stop()
                     change.finish()
             except BaseException:
                 if builder is not None:

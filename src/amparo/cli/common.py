@@ -8,19 +8,20 @@ import functools
 import inspect
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from amparo.app import opening
-from amparo.app.session import NotAWorkspace, Session, read_marker
+from amparo.app.session import NotAWorkspace, Session, read_marker, stop_asked
 from amparo.kernel.errors import AmparoError, BadInput
 from amparo.kernel.i18n import N_, _
 from amparo.kernel.text import printable
@@ -59,6 +60,7 @@ def main() -> None:
     from amparo.vault import memory
 
     memory.harden()
+    signal.signal(signal.SIGINT, _stop)
     as_json = "--json" in sys.argv
     try:
         amparo.main(standalone_mode=False, prog_name="amparo")
@@ -84,6 +86,11 @@ def main() -> None:
         place = f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
         text = _("Amparo failed in a way it did not expect ({place}); please report this line. Your data is as it was.")
         _fail({"error": "Unexpected", "place": place}, text.format(place=place), 1, as_json=as_json)
+
+
+def _stop(*_args: object) -> NoReturn:
+    stop_asked.set()
+    raise KeyboardInterrupt
 
 
 def _disk_refusal(error: OSError) -> AmparoError:

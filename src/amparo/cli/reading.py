@@ -181,8 +181,8 @@ def _proof(item: dict[str, Any]) -> list[str]:
         lines.append(f"  passage   {passage['handle']} ({passage['locator']}): {words}")
     if item["source"]:
         source = item["source"]
-        told = " ".join(str(source[key]) for key in ("handle", "label", "type", "date") if source.get(key))
-        lines.append(f"  source    {told} [{source.get('basis') or _('no basis')}]")
+        told = ", ".join(str(source[key]) for key in ("label", "type", "date") if source.get(key))
+        lines.append(f"  source    {source['handle']} {told} [{source.get('basis') or _('no basis')}]")
     lines += [f"  file      {file['name']}, {file['size']:,} bytes, SHA-256 {file['sha256']}" for file in item["files"]]
     place = f"device {entry['device']}, number {entry['seq']}, part {entry['part']}"
     lines.append(f"  entry     {place}, SHA-256 {entry['sha256']}")

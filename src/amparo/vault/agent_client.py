@@ -263,7 +263,11 @@ def status(workspace: Path) -> Status | None:
 
 def forget(workspace: Path, ring: str) -> bool:
     """Lock one ring; False if no agent runs. Raises AgentSilent."""
-    return _command(workspace, {"op": "forget", "ring": ring}) is not None
+    try:
+        _command(workspace, {"op": "forget", "ring": ring}, silent_end=False)
+    except AgentNotRunning:
+        return False
+    return True  # an agent that ends over it may be gone before its answer
 
 
 def lock(workspace: Path) -> bool:
@@ -272,11 +276,13 @@ def lock(workspace: Path) -> bool:
     return any(there for there, _killed, _gone in ended)
 
 
-def _command(workspace: Path, message: dict[str, Any]) -> dict[Any, Any] | None:
+def _command(workspace: Path, message: dict[str, Any], *, silent_end: bool = True) -> dict[Any, Any] | None:
     try:
         connection = _reach(workspace)
     except AgentNotRunning:
-        return None
+        if silent_end:
+            return None
+        raise
     with connection, suppress(OSError, EOFError):
         send(connection, message)
         if not connection.poll(_ANSWER):
