@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from amparo.app.session import Change, Session, check_stop, now_ms
+from amparo.app.session import Change, Session, check_stop, now_ms, stops_when_asked
 from amparo.intake import importer
 from amparo.intake.mapping import Mapping, load
 from amparo.intake.problems import RejectsExist
@@ -64,9 +64,15 @@ def import_folder(
     result = Imported(plan.dataset)
     try:
         large = sum((folder / file.file).stat().st_size for file in plan.files if (folder / file.file).exists()) > _LARGE
-        with session.change(large=large) as change:
+
+        def look(*where: Any) -> None:
+            check_stop()
+            if progress:
+                progress(*where)
+
+        with session.change(large=large) as change, stops_when_asked():
             run = importer.run(
-                folder, plan, change, recorded=now_ms(), progress=progress, errors=errors, skip_bad=skip_bad is not None
+                folder, plan, change, recorded=now_ms(), progress=look, errors=errors, skip_bad=skip_bad is not None
             )
             for count, part in enumerate(run):
                 check_stop()
@@ -107,9 +113,7 @@ def _keep_tables(session: Session, change: Change, folder: Path, plan: Mapping) 
             continue
         handle = found[0] if found else change.allocate("source")
         if not found:
-            entity = Entity(
-                handle, "source", type="table", label=file.file, key=key, dataset=plan.dataset
-            )
+            entity = Entity(handle, "source", type="table", label=file.file, key=key, dataset=plan.dataset)
             change.put("record", Entity.TYPE, [entity.to_row()])
         sealed = session.blobs().seal_file(path)
         custody = [[now_ms(), session.ring.device.hex()[:8], "sealed at import"]]

@@ -70,7 +70,19 @@ class View(Protocol):
 
 
 stop_asked: Final = threading.Event()
-"""Set by a surface when the user asks to stop. Libraries written in C can swallow a KeyboardInterrupt; long work looks here."""
+"""Set by a surface when the user asks to stop."""
+looking: Final = threading.Event()
+"""Set while long work looks at ``stop_asked`` itself: a KeyboardInterrupt raised then may be swallowed by a library in C."""
+
+
+@contextmanager
+def stops_when_asked() -> Iterator[None]:
+    """Long work that calls ``check_stop`` often."""
+    looking.set()
+    try:
+        yield
+    finally:
+        looking.clear()
 
 
 def check_stop() -> None:

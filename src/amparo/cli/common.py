@@ -14,14 +14,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from amparo.app import opening
-from amparo.app.session import NotAWorkspace, Session, read_marker, stop_asked
+from amparo.app.session import NotAWorkspace, Session, looking, read_marker, stop_asked
 from amparo.kernel.errors import AmparoError, BadInput
 from amparo.kernel.i18n import N_, _
 from amparo.kernel.text import printable
@@ -88,9 +88,12 @@ def main() -> None:
         _fail({"error": "Unexpected", "place": place}, text.format(place=place), 1, as_json=as_json)
 
 
-def _stop(*_args: object) -> NoReturn:
+def _stop(*_args: object) -> None:
+    """Ctrl-C: long work that looks for itself stops by itself; anything else, and the second time, at once."""
+    again = stop_asked.is_set()
     stop_asked.set()
-    raise KeyboardInterrupt
+    if again or not looking.is_set():
+        raise KeyboardInterrupt
 
 
 def _disk_refusal(error: OSError) -> AmparoError:
