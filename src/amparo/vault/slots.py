@@ -201,6 +201,8 @@ class Slot(NamedTuple):
         slot = cls(*(fields[field] for field in cls._fields))
         if [type(value) for value in slot] != [str, list, bytes, bytes, bytes] or not _KIND.fullmatch(slot.kind):
             raise SlotDamaged(name=name, why="other types")
+        if not 16 <= len(slot.salt) <= 64:
+            raise SlotDamaged(name=name, why="length of the salt")
         if slot.kind != kind:
             raise SlotMoved(name=name, kind=slot.kind)
         return slot
