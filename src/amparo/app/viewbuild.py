@@ -5,9 +5,11 @@ the ledger has acknowledged the import is its file taken into use. If it fails, 
 the file is worthless and the view is made by replay as always: speed is at stake here, never content.
 """
 
+import queue
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +25,9 @@ from amparo.vault import memory
 from amparo.vault.database import Database
 
 _HEAD: Final = struct.Struct(">IQI")  # length of the part, seq, index; a length of zero: positions follow, then the end
-_BUFFER: Final = 1 << 20
+_PIPE: Final = 1 << 20  # bytes; as much as Linux gives without asking
+_PACKET: Final = 1 << 21  # bytes a turn of the pumping thread: a turn can cost 5 ms of waiting for the interpreter
+_AHEAD: Final = 12  # packets the import may be ahead of its child: 24 MiB, several groups of entries
 _VALUE, _TEXT = (list(Claim.__dataclass_fields__).index(name) for name in ("value", "text"))
 
 
@@ -37,9 +41,13 @@ class Builder:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            bufsize=_BUFFER,
+            pipesize=_PIPE,
         )
         self._alive = True
+        self._packet = bytearray()
+        self._packets: queue.Queue[bytes] = queue.Queue(_AHEAD)
+        self._pump = threading.Thread(target=self._run, name="view builder", daemon=True)
+        self._pump.start()
         self._write(_frame(cbor.encode([str(path), secret, device]), 0, 0))
 
     def part(self, compartment: bytes, seq: int, index: int, plain: bytes) -> None:
@@ -54,9 +62,7 @@ class Builder:
         """End the building; True if the file is whole and holds everything up to ``positions``."""
         packed = cbor.encode([[device, position] for device, position in positions.items()])
         self._write(_HEAD.pack(0, 0, 0) + _frame(packed, 0, 0))
-        with suppress(OSError):
-            if self._child.stdin is not None:
-                self._child.stdin.close()
+        self._end()
         answer = b""
         if self._child.stdout is not None:
             answer = self._child.stdout.read()
@@ -66,15 +72,38 @@ class Builder:
     def abandon(self) -> None:
         """End the child; its file is removed when the next view is made."""
         self._child.kill()
-        with suppress(OSError):
-            self._child.communicate()
+        self._packet.clear()
+        self._end()
+        if self._child.stdout is not None:
+            self._child.stdout.close()
+        self._child.wait()
 
     def _write(self, data: bytes) -> None:
-        if self._alive and self._child.stdin is not None:
+        """Gather ``data`` for the pump. Entries come in bursts larger than a pipe: without it parent and child take turns."""
+        self._packet += data
+        if len(self._packet) >= _PACKET:
+            self._packets.put(bytes(self._packet))
+            self._packet.clear()
+
+    def _end(self) -> None:
+        self._packets.put(bytes(self._packet))
+        if self._packet:
+            self._packets.put(b"")
+        self._packet.clear()
+        self._pump.join()
+
+    def _run(self) -> None:
+        """The pump: write packets until an empty one; after a failure go on taking them, so that nobody waits for room."""
+        pipe = self._child.stdin
+        while packet := self._packets.get():
             try:
-                self._child.stdin.write(data)
+                if self._alive and pipe is not None:
+                    pipe.write(packet)
             except OSError:
                 self._alive = False
+        with suppress(OSError):
+            if pipe is not None:
+                pipe.close()
 
 
 def _frame(data: bytes, seq: int, index: int) -> bytes:
@@ -118,7 +147,8 @@ def main() -> int:
     """Run as a child: parts on standard input, one word on standard output."""
     memory.harden()
     try:
-        return build(sys.stdin.buffer, sys.stdout.buffer.write)
+        with open(sys.stdin.fileno(), "rb", buffering=_PIPE, closefd=False) as stream:
+            return build(stream, sys.stdout.buffer.write)
     except EOFError:
         return 1
 

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import islice
 
 import Stemmer
 
@@ -142,12 +143,14 @@ def clean(token: str) -> str:
 
 
 _prepared: dict[str, str] = {}
+_PREPARED = 50_000  # more than the claims a view gathers before it writes them
 
 
 def prepare(forms: Mapping[str, str]) -> None:
-    """Take over index forms that another process made with ``tokens``, in place of those prepared before."""
-    _prepared.clear()
+    """Take over index forms that another process made with ``tokens``; the oldest are forgotten."""
     _prepared.update(forms)
+    for text in list(islice(_prepared, max(0, len(_prepared) - _PREPARED))):
+        del _prepared[text]
 
 
 def tokens(text: str) -> str:
