@@ -12,7 +12,7 @@ from amparo.kernel.errors import BadHandle
 KINDS: dict[str, str] = {
     "person": "P", "group": "G", "place": "L", "event": "E", "act": "A", "involvement": "N", "source": "S",
     "passage": "Q", "intervention": "V", "proceeding": "R", "measure": "M", "position": "X",
-    "claim": "C", "link": "K", "assessment": "J",
+    "claim": "C", "link": "K", "assessment": "J", "item": "D",
 }  # fmt: skip
 LETTERS: dict[str, str] = {letter: kind for kind, letter in KINDS.items()}
 _DEVICE_SHIFT = 40
