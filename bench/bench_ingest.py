@@ -3,7 +3,7 @@
     ./run bench ingest [--big 2GiB] [--small 20000] [--rounds 3] [--folder DIR]
 
 The files are random bytes and in the page cache. Amparo's time runs from the first byte read to the last one durable;
-“with parts” adds the ledger: one ``files@1`` part for each file, each under its own wrapped key, and the group's fsync.
+“with parts” adds the ledger: one ``items@1`` part for each file, each under its own wrapped key, and the group's fsync.
 restic's time is that of ``restic backup`` less that of opening its repository (a key derivation of its own).
 """
 
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from ledger_kit import Kit
 
-from amparo.record.model import File
+from amparo.record.items import Item
 from amparo.vault.blobs import BlobStore
 
 MIB = 1 << 20
@@ -63,8 +63,8 @@ def seal_small_with_parts(source: Path, vault: Path) -> None:
     store = BlobStore(vault / "blobs", kit.key.blob_id_key)
     with kit.ledger().writer(kit.everyday.device, kit.signing) as writer, writer.group(now=kit.now + 1) as group:
         for number, (path, sealed) in enumerate(store.seal_many(_files(source))):
-            row = File(f"S-{number + 1:04d}", sealed.sha256, sealed.size, sealed.blob, sealed.key, path.name)
-            group.add(kit.key, File.TYPE, [row.to_row()])
+            row = Item(f"D-{number + 1:04d}", f"S-{number + 1:04d}", sealed.sha256, sealed.blake3, sealed.size, sealed.blob, sealed.key, path.name)
+            group.add(kit.key, Item.TYPE, [row.to_row()])
 
 
 def read_small(source: Path, _: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from amparo.record.digest import digest
 from amparo.record.identity import IdentityView
-from amparo.record.model import File, Identity, Name, Passage
+from amparo.record.items import Item
+from amparo.record.model import Identity, Name, Passage
 from amparo.record.testimony import TestimonyView
 from amparo.record.vocabulary import BadVocabulary, load
 from amparo.vault.database import Database
@@ -22,12 +23,12 @@ def test_passages_and_files_of_a_source(tmp_path: Path) -> None:
     """Passages are found by handle, source and words, masked in lists; files in order; erasing leaves none."""
     view = TestimonyView(Database(tmp_path / "t.db", KEY))
     rows = [Passage("Q-0001", "S-0001", "p. 1", "They took the gay man to Argun").to_row()]
-    files = [File("S-0001", bytes(32), size, f"blob{size}", bytes(32), "a.txt").to_row() for size in (5, 6)]
+    files = [Item(f"D-{size:04d}", "S-0001", bytes(32), bytes(32), size, f"blob{size}", bytes(32), "a.txt").to_row() for size in (5, 6)]
     with view.bulk():
         view.apply((1, 1, 0), Passage.TYPE, rows)
-        view.apply((1, 1, 1), File.TYPE, files)
+        view.apply((1, 1, 1), Item.TYPE, files)
         view.set_positions({b"d": b"p"})
-    assert view.search("Аргун") == [("Q-0001", "They took the [ground] man to Argun")] and view.search("gay") == []
+    assert view.search("Аргун") == [("Q-0001", "", "They took the [ground] man to Argun")] and view.search("gay") == []
     assert view.passage("Q-0001") == view.passages("S-0001")[0] == Passage.from_row(rows[0])
     assert [file.size for file in view.files("S-0001")] == [5, 6]
     assert view.find("", "Q-0001", Passage.TYPE) == ("Q-0001", digest(Passage.TYPE, rows[0]))

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from amparo.app import evidence
 from amparo.app.session import Change, Session, check_stop, now_ms, stops_when_asked
 from amparo.intake import importer
 from amparo.intake.mapping import Mapping, load
 from amparo.intake.problems import RejectsExist
 from amparo.kernel.errors import BadInput
-from amparo.kernel.i18n import N_
-from amparo.record.model import Entity, File
+from amparo.kernel.i18n import N_, _
+from amparo.record.items import Acquisition
+from amparo.record.model import Entity
 
 _LARGE: Final = 8 << 20
 """Bytes of tables from which a process of its own for the view pays."""
@@ -116,8 +118,8 @@ def _keep_tables(session: Session, change: Change, folder: Path, plan: Mapping) 
             entity = Entity(handle, "source", type="table", label=file.file, key=key, dataset=plan.dataset)
             change.put("record", Entity.TYPE, [entity.to_row()])
         sealed = session.blobs().seal_file(path)
-        custody = [[now_ms(), session.ring.device.hex()[:8], "sealed at import"]]
-        row = File(handle, sealed.sha256, sealed.size, sealed.blob, sealed.key, file.file, "", custody)
-        change.put("testimony", File.TYPE, [row.to_row()])
+        came = Acquisition(handle, how=_("import of a table"), started=now_ms())
+        change.put("testimony", Acquisition.TYPE, [came.to_row()])
+        evidence.put_item(change, handle, sealed, name=file.file)
         kept += 1
     return kept

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from amparo.app import evidence
 from amparo.app.session import Change, Session, now_ms
 from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadInput, NotFound
-from amparo.kernel.i18n import N_
+from amparo.kernel.i18n import N_, _
 from amparo.ledger.ledger import Origin
 from amparo.protect.names import SealedNames
 from amparo.record import vocabulary
+from amparo.record.items import Acquisition, Item
 from amparo.record.model import (
     ACCESS,
     AUDIENCES,
@@ -26,12 +28,10 @@ from amparo.record.model import (
     Claim,
     Consent,
     Entity,
-    File,
     Identity,
     Link,
     Passage,
 )
-from amparo.vault.blob_format import BlobDamaged, BlobMissing
 
 
 class PersonKnown(BadInput):
@@ -257,9 +257,9 @@ def _testimony(session: Session, change: Change, interview: Interview, source: s
     """Seal the recording and the words; return the passage's handle, or "" if there are no words."""
     if interview.recording is not None:
         sealed = session.blobs().seal_file(interview.recording)
-        custody = [[now_ms(), session.ring.device.hex()[:8], "sealed from a file"]]
-        file = File(source, sealed.sha256, sealed.size, sealed.blob, sealed.key, interview.recording.name, "", custody)
-        change.put("testimony", File.TYPE, [file.to_row()])
+        came = Acquisition(source, how=_("recording of an interview"), collector=interview.interviewer, started=now_ms())
+        change.put("testimony", Acquisition.TYPE, [came.to_row()])
+        evidence.put_item(change, source, sealed, name=interview.recording.name)
     words = interview.words.strip() or "\n".join(str(claim["text"]).strip() for claim in interview.claims)
     passage = change.allocate("passage")
     change.put("record", Entity.TYPE, [Entity(passage, "passage", parent=source, locator="interview").to_row()])
@@ -338,27 +338,32 @@ def link(session: Session, kind: str, of: str, to: str, reason: str) -> str:
 
 
 def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
-    """Erase a person or a source everywhere: sealed identity, words, files, claims. Returns what was erased, by kind.
+    """Erase a person, a source or a digital item everywhere: sealed identity, words, files, claims; of an item also what was
+    made from it. Returns what was erased, by kind.
 
     The entries and their signatures stay. Views are made anew under new keys, so that no index keeps a word. Needs
     ``identities`` for a person. Raises NothingToErase, UnknownHandle, CompartmentLocked.
     """
     parsed = ids.parse(handle)
     handle = str(parsed)
-    if parsed.kind not in ("person", "source"):
-        raise NotOneOf(value=handle, what="person or source", choices="P-..., S-...")
-    if session.record.entity(handle) is None:
+    if parsed.kind not in ("person", "source", "item"):
+        raise NotOneOf(value=handle, what="person, source or item", choices="P-..., S-..., D-...")
+    if parsed.kind != "item" and session.record.entity(handle) is None:
         raise UnknownHandle(handle=handle)
-    files: list[File] = []
+    items: list[Item] = []
+    sources: list[str] = []
     if parsed.kind == "person":
         origins = [*session.record.origins_of_person(handle), *session.identities.origins_of_person(handle)]
         sources = _own_sources(session, handle)
+    elif parsed.kind == "item":
+        items = evidence.with_derived(session, evidence.get(session, handle))
+        origins = session.testimony.origins_of_item(handle)
     else:
         origins, sources = [], [handle]
     for source in sources:
         origins += session.record.origins_of_source(source)
         origins += session.testimony.origins_of_source(source)
-        files += session.testimony.files(source)
+        items += session.testimony.items(source)
     places = sorted({Origin(*origin) for origin in origins})
     if not places:
         raise NothingToErase(handle=handle)
@@ -366,21 +371,10 @@ def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
     assert ring.signing is not None
     with session.ledger.writer(ring.device, ring.signing) as writer:
         count = writer.erase(places, authority=authority, now=now_ms())
-    for file in files:
-        _erase_blob(session, file)
+    evidence.erase_files(session, items)
     session.close()
     session.rebuild()
-    return {"parts": count, "files": len(files), "sources": len(sources)}
-
-
-def _erase_blob(session: Session, file: File) -> None:
-    """Overwrite a sealed file, once it has opened with its own key: a false address must not destroy another file."""
-    store = session.blobs()
-    try:
-        store.open(file.blob, file.key, file.size, file.sha256).close()
-    except (BlobMissing, BlobDamaged):
-        return  # its key is shredded already: what is left of it cannot be read
-    store.erase(file.blob)
+    return {"parts": count, "files": len(items), "sources": len(sources)}
 
 
 def _own_sources(session: Session, person: str) -> list[str]:

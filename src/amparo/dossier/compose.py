@@ -13,7 +13,8 @@ from amparo.dossier.gather import Gathered, Told
 from amparo.dossier.manifest import ClaimRef, Manifest, Override, Source, SourceFile
 from amparo.dossier.sections import Sections
 from amparo.kernel.i18n import _
-from amparo.record import model, vocabulary
+from amparo.record import vocabulary
+from amparo.record.items import Custody, Item
 from amparo.record.testimony import TestimonyView
 from amparo.record.view import RecordView
 
@@ -147,7 +148,7 @@ def _sources(record: Gathered, testimony: TestimonyView | None, claims: tuple[Cl
         table = entity.key.startswith("file:") and entity.dataset in datasets
         if entity.kind == "source" and (handle in used or table):
             files = testimony.files(handle) if testimony else []
-            shown = tuple(_file(file) for file in files)
+            shown = tuple(_file(file, testimony.custody(file.handle) if testimony else []) for file in files)
             count = used.get(handle, 0)
             basis = "" if table else entity.basis or "unknown"
             found = Source(handle, entity.label, entity.type, basis, entity.date, shown, count)
@@ -155,10 +156,12 @@ def _sources(record: Gathered, testimony: TestimonyView | None, claims: tuple[Cl
     return (*cited, *carriers)
 
 
-def _file(file: model.File) -> SourceFile:
-    steps = [[datetime.fromtimestamp(step[0] / 1000, UTC).date().isoformat(), *map(str, step[1:])] for step in file.custody]
-    custody = tuple((day, who, "; ".join(what)) for day, who, *what in steps)
-    return SourceFile(file.sha256.hex(), file.size, file.media_type, custody)
+def _file(file: Item, custody: list[Custody]) -> SourceFile:
+    steps = []
+    for event in custody:  # who gave it and what it was called stay inside: they can name a person
+        day = datetime.fromtimestamp(event.when / 1000, UTC).date().isoformat()
+        steps.append((day, _("device {number}").format(number=event.device), _(event.action)))
+    return SourceFile(file.sha256.hex(), file.size, file.media_type, tuple(steps))
 
 
 def _persons(record: Gathered) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ acquisition, chain of custody, derivative.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from amparo.kernel.i18n import N_
 from amparo.record.model import Row
 
 RELATIONS = (
@@ -17,8 +18,8 @@ RELATIONS = (
 )  # fmt: skip
 """How an item stands to its parent; "" for an original. A member or an attachment is an original that came inside another."""
 ACTIONS = (
-    "acquired", "viewed", "read", "copied", "exported", "derived", "redacted", "verified", "damage found", "repaired",
-    "timestamped", "handed over", "received", "moved",
+    N_("acquired"), N_("viewed"), N_("read"), N_("copied"), N_("exported"), N_("derived"), N_("redacted"), N_("verified"),
+    N_("damage found"), N_("repaired"), N_("timestamped"), N_("handed over"), N_("received"), N_("moved"),
 )  # fmt: skip
 
 
@@ -66,7 +67,10 @@ class Item(Row):
 
 @dataclass(slots=True)
 class Custody(Row):
-    """One event in an item's chain of custody (ISO/IEC 27037 §6.1): who did what when, why, by whose authority."""
+    """One event in an item's chain of custody (ISO/IEC 27037 §6.1): who did what when, why, by whose authority.
+
+    ``when`` ms since 1970 by the clock of the workspace's device with the number ``device``; ``action`` one of ACTIONS.
+    """
 
     TYPE: ClassVar[str] = "custody@1"
     item: str

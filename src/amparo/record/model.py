@@ -209,22 +209,3 @@ class Passage(Row):
     locator: str = ""
     text: str = ""
     language: str = ""
-
-
-@dataclass(slots=True)
-class File(Row):
-    """A sealed blob that carries a source (testimony compartment): who holds this row's part key can open the blob.
-
-    ``sha256`` and ``size`` (bytes) of the plain file; ``blob`` its opaque address; ``key`` its own 32-byte key;
-    ``name`` the original file name, ``media_type`` an IANA type; ``custody`` [[when ms, who, what], ...].
-    """
-
-    TYPE: ClassVar[str] = "files@1"
-    source: str
-    sha256: bytes
-    size: int
-    blob: str
-    key: bytes
-    name: str = ""
-    media_type: str = ""
-    custody: list[list[Any]] = field(default_factory=list)

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, NamedTuple
 import cbor2
 
 from amparo.kernel.errors import AmparoError
-from amparo.record import tokens
+from amparo.record import items, tokens
 from amparo.record.digest import digest
-from amparo.record.model import Assessment, Claim, Consent, Entity, File, Identity, Link, Passage
+from amparo.record.model import Assessment, Claim, Consent, Entity, Identity, Link, Passage
 from amparo.vault.database import Database, Value
 
 _COMMIT_ROWS = 200_000
@@ -67,7 +67,7 @@ class Shape:
         return full if row and tuple(map(type, full)) == self.types else None
 
 
-_MODELS: tuple[type[Any], ...] = (Entity, Claim, Link, Assessment, Consent, Identity, Passage, File)
+_MODELS: tuple[type[Any], ...] = (Entity, Claim, Link, Assessment, Consent, Identity, Passage, *items.ROWS)
 SHAPES = {model.TYPE: Shape(model) for model in _MODELS}
 UNREADABLE = "unreadable"
 _VERSION = f"1 {tokens.FINGERPRINT} {[len(shape.blank) for shape in SHAPES.values()]}"

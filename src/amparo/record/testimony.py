@@ -1,20 +1,42 @@
-"""The view of the compartment ``testimony``: passages (the words of sources), and which sealed files carry a source.
+"""The view of the compartment ``testimony``: the words of sources, and the digital items with what is known of each.
 
 Invariant: as ``record.store``. Ground words are not indexed and hits are masked, as everywhere (record.ground).
 """
 
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+
+import cbor2
 
 from amparo.record import tokens
 from amparo.record.digest import digest
 from amparo.record.ground import mask
-from amparo.record.model import File, Passage
+from amparo.record.items import Acquisition, Custody, Fact, Item, Piece, Print, Seal
+from amparo.record.model import Passage
 from amparo.record.query import compile_query, excerpt
 from amparo.record.store import Keys, Origin, Store
 
+_OF_SOURCE = (
+    "SELECT part FROM rows WHERE a = :s AND a <> '' UNION SELECT part FROM rows WHERE a <> '' AND a IN"
+    " (SELECT id FROM rows WHERE type = 'items@1' AND a = :s)"
+)
+_OF_ITEM = (
+    "WITH RECURSIVE made (id) AS (SELECT :d UNION SELECT rows.id FROM rows JOIN made ON rows.b = made.id"
+    " WHERE rows.type = 'items@1' AND rows.b <> '')"
+    " SELECT part FROM rows WHERE a <> '' AND a IN made UNION SELECT part FROM rows WHERE type = 'items@1' AND id IN made"
+)
+
+
+class Hit(NamedTuple):
+    """A passage or an item's piece of text that was found: its handle (Q-n or D-n), where in it, a masked excerpt."""
+
+    handle: str
+    locator: str
+    excerpt: str
+
 
 class TestimonyView(Store):
-    """passages@1 and files@1."""
+    """passages@1 and the rows of record.items."""
 
     __test__: ClassVar[bool] = False  # not a test, whatever its name makes pytest think
     WORDS = ("words",)
@@ -22,15 +44,25 @@ class TestimonyView(Store):
     def _keys(self, type: str, row: list[Any]) -> Keys:
         if type == Passage.TYPE:
             return Keys(id=row[0], a=row[1])
-        return Keys(a=row[0]) if type == File.TYPE else Keys()
+        if type == Item.TYPE:
+            return Keys(id=row[0], key=row[2].hex(), a=row[1], b=row[11])
+        if type == Fact.TYPE:
+            return Keys(id="/".join(row[:3]), a=row[0])
+        if type == Piece.TYPE:
+            return Keys(id=f"{row[0]}/{row[5]}/{row[1]}", a=row[0])
+        if type == Print.TYPE:
+            return Keys(id="/".join(row[:3]), a=row[0])
+        return Keys(a=row[0]) if type in (Acquisition.TYPE, Custody.TYPE, Seal.TYPE) else Keys()
 
     def _came(self, type: str, n: int, row: list[Any]) -> None:
-        if type == Passage.TYPE:
+        if type in (Passage.TYPE, Piece.TYPE):
             self.db.execute("INSERT INTO words (rowid, t) VALUES (?, ?)", (n, tokens.tokens(row[3])))
 
     def _left(self, type: str, n: int, row: list[Any]) -> None:
-        if type == Passage.TYPE:
+        if type in (Passage.TYPE, Piece.TYPE):
             self.db.execute("INSERT INTO words (words, rowid, t) VALUES ('delete', ?, ?)", (n, tokens.tokens(row[3])))
+
+    # -- passages ------------------------------------------------------------------------------------------------------
 
     def passage(self, handle: str) -> Passage | None:
         """One passage, in full."""
@@ -40,19 +72,87 @@ class TestimonyView(Store):
         """The passages of one source, in the order they were recorded."""
         return [Passage.from_row(row) for row in self.rows(Passage.TYPE, "a = ?", (source,))]
 
-    def files(self, source: str) -> list[File]:
-        """The sealed files that carry a source, oldest first."""
-        return [File.from_row(row) for row in self.rows(File.TYPE, "a = ?", (source,))]
-
-    def search(self, query: str, *, limit: int = 50) -> list[tuple[str, str]]:
-        """(passage, masked excerpt) of the newest passages that have all words of the query; [] for one with a ground word."""
+    def search(self, query: str, *, limit: int = 50) -> list[Hit]:
+        """The newest passages and pieces of text that have all words of the query; [] for one with a ground word."""
         compiled = compile_query(query)
         if not compiled.expression:
             return []
         newest = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?"
-        found = self.db.execute(newest, (compiled.expression, limit))
-        hits = [self.rows(Passage.TYPE, "n = ?", number)[0] for number in found]
-        return [(row[0], excerpt(mask(row[3]), compiled.stems)) for row in hits]
+        hits = []
+        for (number,) in self.db.execute(newest, (compiled.expression, limit)):
+            [(type, packed)] = self.db.execute("SELECT type, row FROM rows WHERE n = ?", (number,))
+            row = cbor2.loads(packed)
+            locator = row[2] if type == Piece.TYPE else ""
+            hits.append(Hit(row[0], locator, excerpt(mask(row[3]), compiled.stems)))
+        return hits
+
+    # -- items ---------------------------------------------------------------------------------------------------------
+
+    def item(self, handle: str) -> Item | None:
+        """One digital item."""
+        return next((Item.from_row(row) for row in self.rows(Item.TYPE, "id = ?", (handle,))), None)
+
+    def items(self, source: str | None = None) -> Iterator[Item]:
+        """The items of one source, or all, in the order they came; streamed."""
+        where, values = ("a = ?", (source,)) if source is not None else ("1", ())
+        query = f"SELECT row FROM rows WHERE type = ? AND current AND {where} ORDER BY n"
+        for (row,) in self.db.stream(query, (Item.TYPE, *values)):
+            yield Item.from_row(cbor2.loads(row))
+
+    def files(self, source: str) -> list[Item]:
+        """The original items of a source: what carries it. Members and derivatives are ``children`` of these."""
+        return [item for item in self.items(source) if not item.parent]
+
+    def children(self, handle: str) -> list[Item]:
+        """What came inside an item or was made from it."""
+        return [Item.from_row(row) for row in self.rows(Item.TYPE, "b = ? AND b <> ''", (handle,))]
+
+    def by_sha256(self, sha256: bytes) -> list[Item]:
+        """The items that are this very file, oldest first."""
+        return [Item.from_row(row) for row in self.rows(Item.TYPE, "key = ? AND key <> ''", (sha256.hex(),))]
+
+    def acquisitions(self, source: str) -> list[Acquisition]:
+        """How the items of a source came, oldest first."""
+        return [Acquisition.from_row(row) for row in self.rows(Acquisition.TYPE, "a = ?", (source,))]
+
+    def custody(self, handle: str) -> list[Custody]:
+        """An item's chain of custody: how it came, as its row and its source's acquisition tell, then the recorded events."""
+        found = "SELECT p.device, r.row FROM rows r JOIN parts p ON p.id = r.part WHERE r.type = ? AND r.id = ? AND r.current"
+        chain = []
+        for device, packed in self.db.execute(found, (Item.TYPE, handle)):
+            item = Item.from_row(cbor2.loads(packed))
+            came = [one for one in self.acquisitions(item.source) if one.started <= item.added]
+            how = came[-1] if came and not item.parent else Acquisition(item.source)
+            origin = "; ".join(word for word in (how.from_whom, how.device, item.path or item.name, item.parent) if word)
+            action = "derived" if item.parent else "acquired"
+            chain.append(
+                Custody(handle, item.added, str(device), action, how.collector, how.how or item.relation, how.authority, origin)
+            )
+        return chain + [Custody.from_row(row) for row in self.rows(Custody.TYPE, "a = ?", (handle,))]
+
+    def facts(self, handle: str) -> list[Fact]:
+        """What readers found out about an item."""
+        return [Fact.from_row(row) for row in self.rows(Fact.TYPE, "a = ?", (handle,))]
+
+    def texts(self, handle: str) -> list[Piece]:
+        """The text of an item in reading order, by reader."""
+        found = [Piece.from_row(row) for row in self.rows(Piece.TYPE, "a = ?", (handle,))]
+        return sorted(found, key=lambda piece: (piece.reader, piece.number))
+
+    def seals(self, handle: str = "") -> list[Seal]:
+        """The proofs from outside over an item, or over the ledger's heads."""
+        if handle:
+            return [Seal.from_row(row) for row in self.rows(Seal.TYPE, "a = ?", (handle,))]
+        return [seal for seal in map(Seal.from_row, self.rows(Seal.TYPE)) if not seal.item]
+
+    def prints(self, kind: str) -> Iterator[Print]:
+        """Every fingerprint of a kind, streamed."""
+        for (row,) in self.db.stream("SELECT row FROM rows WHERE type = ? AND current ORDER BY n", (Print.TYPE,)):
+            found = Print.from_row(cbor2.loads(row))
+            if found.kind == kind:
+                yield found
+
+    # -- keys and origins ----------------------------------------------------------------------------------------------
 
     def find(self, dataset: str, key: str, table: str) -> tuple[str, bytes] | None:  # noqa: ARG002
         """(handle, digest) of a passage under its handle (``dataset`` is ""), or None."""
@@ -60,5 +160,9 @@ class TestimonyView(Store):
         return (found[0][0], digest(table, found[0])) if found else None
 
     def origins_of_source(self, source: str) -> list[Origin]:
-        """The parts that hold passages and file keys of a source: what an erasure shreds."""
-        return self._origins("SELECT part FROM rows WHERE a = ? AND a <> ''", (source,))
+        """The parts that hold passages, items and all rows about these items: what an erasure of the source shreds."""
+        return self._origins(_OF_SOURCE, {"s": source})
+
+    def origins_of_item(self, handle: str) -> list[Origin]:
+        """The parts that hold an item, what was made from it, and all rows about them: what an erasure of the item shreds."""
+        return self._origins(_OF_ITEM, {"d": handle})

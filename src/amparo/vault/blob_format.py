@@ -3,7 +3,7 @@
 A file is sealed under a random 32-byte key that seals nothing else, in chunks, each AES-256-GCM (NIST SP 800-38D) with the
 STREAM nonce (Hoang, Reyhanitabar, Rogaway, Vizár, "Online authenticated-encryption", CRYPTO 2015): seven zero bytes ||
 chunk number, 4 bytes big-endian || 1 for the last chunk, else 0. So chunks cannot be altered, reordered, dropped or cut off
-unseen. There is no header: whoever holds key, size and SHA-256 (a ``files@1`` row) can read the file, nobody else can tell
+unseen. There is no header: whoever holds key, size and SHA-256 (a ``items@1`` row) can read the file, nobody else can tell
 what it is. AES-GCM does not bind a ciphertext to one key; the SHA-256 in the signed record does, and is checked whenever a
 file is read from start to end.
 

@@ -10,17 +10,17 @@ file can be erased independently, and nobody sees from the store that they carry
 file once looks its SHA-256 up in the record first. Without the compartment's key an address cannot be told from random
 bytes, even by who has the file.
 
-The key is returned once and kept nowhere here: it belongs into a ledger part (``files@1``), whose destruction erases the
+The key is returned once and kept nowhere here: it belongs into a ledger part (``items@1``), whose destruction erases the
 file everywhere, backups included; ``erase`` frees this copy. Sealing order: write, fsync, rename, fsync the folder, return;
 the caller appends the entry only then. No plain text ever reaches the disk. See blob_format for the bytes.
 """
 
-import hashlib
 import hmac
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,9 @@ from amparo.vault.blob_format import TAG, BlobMissing, BlobReader
 from amparo.vault.blob_stages import (
     Packer,
     Readable,
+    Running,
     Sealed,
+    SourceUnreadable,
     ahead,
     hash_chunks,
     open_source,
@@ -50,6 +52,10 @@ def _silent(_: int) -> None:
     pass
 
 
+def _raise(error: SourceUnreadable) -> None:
+    raise error
+
+
 class BlobStore:
     """The sealed files of one compartment, in a folder that compartments share. Not for two threads at one time."""
 
@@ -67,27 +73,31 @@ class BlobStore:
         if not isinstance(source, Path):
             return self._seal_stream(source, None, progress)
         with open_source(source) as stream:
-            return self._seal_stream(stream, source, progress)
+            modified = os.fstat(stream.fileno()).st_mtime_ns // 1_000_000
+            return replace(self._seal_stream(stream, source, progress), modified=modified)
 
     def _seal_stream(self, stream: Readable, path: Path | None, progress: Progress) -> Sealed:
-        key, running, size = os.urandom(32), hashlib.sha256(), 0
+        key, running = os.urandom(32), Running()
         chunks = ahead(hash_chunks(ahead(read_chunks(stream, path)), running))
-        with closing(ahead(seal_chunks(chunks, key))) as sealed, self._draft() as (draft, writer):
+        with closing(ahead(seal_chunks(chunks, key, running))) as sealed, self._draft() as (draft, writer):
             for data, plain in sealed:
                 writer.write(data)
-                size += plain
+                running.size += plain
                 progress(plain)
-            sha256 = running.digest()
+            sha256 = running.sha256.digest()
             address = self._address(_OBJECT, sha256, key)
             self._commit(draft, writer, self._object(address))
-        return Sealed(address, sha256, size, key)
+        return Sealed(address, sha256, running.size, key, running.blake3.digest(), running.head)
 
-    def seal_many(self, paths: Iterable[Path], progress: Progress = _silent) -> Iterator[tuple[Path, Sealed]]:
+    def seal_many(
+        self, paths: Iterable[Path], progress: Progress = _silent, refused: Callable[[SourceUnreadable], object] = _raise
+    ) -> Iterator[tuple[Path, Sealed]]:
         """Seal files, small ones (under 1 MiB) in packs; yield each once it is durable, in no particular order.
 
-        Flat memory for any number of files. Raises as ``seal_file``; what was yielded before stays sealed.
+        Flat memory for any number of files. ``refused`` gets each file that cannot be read (else that ends it all). Raises as
+        ``seal_file``; what was yielded before stays sealed.
         """
-        batches = ahead(read_batches(paths))
+        batches = ahead(read_batches(paths, refused))
         with closing(ahead(Packer(lambda sha256, key: self._address(_PACK, sha256, key)).seal(batches))) as pieces:
             for piece in pieces:
                 large, sealed = list(piece.large), list(piece.files)
@@ -103,7 +113,12 @@ class BlobStore:
                         self._commit(draft, writer, self._folder / "packs" / piece.pack)
                 yield from sealed
                 for path in large:
-                    yield path, self.seal_file(path, progress)
+                    try:
+                        file = self.seal_file(path, progress)
+                    except SourceUnreadable as error:
+                        refused(error)
+                    else:
+                        yield path, file
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,333 @@
+"""The evidence room's core: files in, sealed and hashed, each with its chain of custody; and what is made from them.
+
+Invariants: an item is acknowledged by an entry only once its sealed file is durable. A file is added once: the same path with
+the same size and time in the same source is passed over, so that an interrupted run is finished by running it again. Every
+reading, copy and derivative writes its custody entry before a byte is handed out.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from amparo.app.session import Change, Session, check_stop, now_ms, stops_when_asked
+from amparo.evidence import kinds
+from amparo.kernel import ids
+from amparo.kernel.errors import BadInput, NotFound
+from amparo.kernel.i18n import N_, _
+from amparo.record.items import Acquisition, Custody, Item
+from amparo.record.model import BASES, Entity, Row
+from amparo.vault.blob_format import BlobDamaged, BlobMissing, BlobReader
+from amparo.vault.blob_stages import Readable, Sealed, SourceUnreadable
+
+Progress = Callable[[int, int], None]
+"""progress(bytes done, bytes found so far)."""
+
+_FILES: Final = 5_000
+_BYTES: Final = 4 << 30
+"""Files and bytes committed together: what an interrupted run has to do again."""
+
+
+class NoSuchItem(NotFound):
+    template = N_("There is no digital item {handle} in this workspace; `amparo evidence list` shows them.")
+
+
+class NoSuchSource(NotFound):
+    template = N_("There is no source {handle} in this workspace; leave --source out to begin a new one.")
+
+
+class NothingThere(NotFound):
+    template = N_("{path} is not there; nothing was added.")
+
+
+class InsideWorkspace(BadInput):
+    template = N_("{path} lies in the workspace itself; add files from elsewhere.")
+
+
+class UnknownBasis(BadInput):
+    template = N_("“{basis}” is no basis on which a source is used; choose one of: {choices}.")
+
+
+@dataclass(slots=True)
+class Added:
+    """What an ingest did. ``duplicates``: (new item, older item that is the same file); ``refused``: one sentence a file."""
+
+    source: str
+    items: int = 0
+    bytes: int = 0
+    unchanged: int = 0
+    first: str = ""
+    last: str = ""
+    duplicates: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, frozen=True)
+class Origin:
+    """How files came, in the collector's words (record.items.Acquisition); ``basis`` one of BASES, ``type`` a source's type."""
+
+    from_whom: str = ""
+    how: str = ""
+    collector: str = ""
+    device: str = ""
+    authority: str = ""
+    basis: str = "unknown"
+    type: str = "other material"
+
+
+def add(
+    session: Session, paths: Iterable[Path], *, source: str = "", origin: Origin | None = None, progress: Progress | None = None
+) -> Added:
+    """Seal files and folders (never following links) as items of one source, new unless given.
+
+    What cannot be read is told in ``refused`` and does not hold up the rest. Raises NoSuchSource, NothingThere,
+    InsideWorkspace, UnknownBasis and what the disk raises; what was committed before stays.
+    """
+    how = origin or Origin()
+    roots = [Path(path) for path in paths]
+    _check(session, roots, source, how)
+    added = Added(source)
+    found = _Files(session, roots, source, added)
+    with stops_when_asked():
+        for batch in found.batches():
+            _add_batch(session, batch, how, added, _Counter(session, found, progress))
+    return added
+
+
+def _check(session: Session, roots: list[Path], source: str, how: Origin) -> None:
+    if source:
+        entity = session.record.entity(str(ids.parse(source)))
+        if entity is None or entity.kind != "source":
+            raise NoSuchSource(handle=source)
+    if how.basis not in BASES:
+        raise UnknownBasis(basis=how.basis, choices=", ".join(BASES))
+    inside = session.folder.resolve()
+    for root in roots:
+        if not root.exists():
+            raise NothingThere(path=str(root))
+        place = root.resolve()
+        if place.is_relative_to(inside) or inside.is_relative_to(place):
+            raise InsideWorkspace(path=str(root))
+
+
+class _Files:
+    """The regular files under some roots that the source does not hold yet; ``found`` and ``done`` count their bytes."""
+
+    found = done = 0
+
+    def __init__(self, session: Session, roots: list[Path], source: str, added: Added) -> None:
+        self._roots, self._added = roots, added
+        held = session.testimony.items(source) if source else ()
+        self._known = {_mark(item.path, item.size, item.modified) for item in held}
+
+    def batches(self) -> Iterator[dict[Path, str]]:
+        """Path -> the path kept with the item, relative to the root it was found under; as many as are committed together."""
+        batch: dict[Path, str] = {}
+        size = 0
+        for path, shown, status in self._walk():
+            check_stop()
+            if _mark(shown, status.st_size, status.st_mtime_ns // 1_000_000) in self._known:
+                self._added.unchanged += 1
+                continue
+            batch[path] = shown
+            size += status.st_size
+            self.found += status.st_size
+            if len(batch) == _FILES or size > _BYTES:
+                yield batch
+                batch, size = {}, 0
+        if batch:
+            yield batch
+
+    def _walk(self) -> Iterator[tuple[Path, str, os.stat_result]]:
+        for root in self._roots:
+            base = root.resolve().parent
+            folders = [root.resolve()]
+            while folders:
+                here = folders.pop()
+                try:
+                    entries = sorted(os.scandir(here), key=lambda e: e.name) if here.is_dir() else [here]
+                except OSError as error:
+                    self._refuse(here, error.strerror or str(error))
+                    continue
+                deeper = []
+                for entry in entries:
+                    path = Path(entry)
+                    status = path.lstat()
+                    if stat.S_ISDIR(status.st_mode):
+                        deeper.append(path)
+                    elif stat.S_ISREG(status.st_mode):
+                        yield path, _shown(path.relative_to(base)), status
+                    else:
+                        self._refuse(path, _("it is a link or a device, which is not followed"))
+                folders += reversed(deeper)
+
+    def _refuse(self, path: Path, why: str) -> None:
+        self._added.refused.append(_("{path}: {why}").format(path=_shown(path), why=why))
+
+
+class _Counter:
+    """Told of every few bytes done: keeps the session alive, looks whether to stop, moves the progress bar."""
+
+    def __init__(self, session: Session, files: _Files, progress: Progress | None) -> None:
+        self._session, self._files, self._progress = session, files, progress
+
+    def __call__(self, bytes_done: int) -> None:
+        self._session.keep_alive()
+        self._files.done += bytes_done
+        if self._progress:
+            self._progress(self._files.done, self._files.found)
+
+
+def _shown(path: Path) -> str:
+    """A path as text; bytes that are no UTF-8 by their hexadecimal values."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _mark(path: str, size: int, modified: int) -> bytes:
+    return hashlib.blake2b(f"{path}\0{size}\0{modified}".encode(), digest_size=16).digest()
+
+
+def _add_batch(session: Session, batch: dict[Path, str], how: Origin, added: Added, moved: _Counter) -> None:
+    started = now_ms()
+    fresh: dict[bytes, str] = {}
+
+    def refused(error: SourceUnreadable) -> None:
+        added.refused.append(str(error))
+
+    with session.change() as change:
+        if not added.source:
+            added.source = _new_source(change, how)
+        if not added.items:
+            row = Acquisition(added.source, how.from_whom, how.how, how.collector, how.device, how.authority, "", started)
+            change.put("testimony", Acquisition.TYPE, [row.to_row()])
+        for path, sealed in session.blobs().seal_many(batch, moved, refused):
+            item = put_item(change, added.source, sealed, name=_shown(Path(path.name)), path=batch[path])
+            old = fresh.setdefault(sealed.sha256, item.handle)
+            known = session.testimony.by_sha256(sealed.sha256) if old == item.handle else []
+            if old != item.handle or known:
+                added.duplicates.append((item.handle, known[0].handle if known else old))
+            added.first = added.first or item.handle
+            added.last = item.handle
+            added.items, added.bytes = added.items + 1, added.bytes + sealed.size
+
+
+def _new_source(change: Change, how: Origin) -> str:
+    handle = change.allocate("source")
+    change.put("record", Entity.TYPE, [Entity(handle, "source", type=how.type, basis=how.basis).to_row()])
+    return handle
+
+
+def put_item(
+    change: Change, source: str, sealed: Sealed, *, name: str, path: str = "", media_type: str = "", parent: str = "",
+    relation: str = "", modified: int = 0,
+) -> Item:  # fmt: skip
+    """Add the item of a sealed file to a change, in a part of its own, so that it can be erased alone."""
+    item = Item(
+        change.allocate("item"), source, sealed.sha256, sealed.blake3, sealed.size, sealed.blob, sealed.key, name, path,
+        media_type or kinds.media_type(sealed.head, name), modified or sealed.modified, parent, relation, now_ms(),
+    )  # fmt: skip
+    change.put("testimony", Item.TYPE, [item.to_row()])
+    return item
+
+
+# -- items that are there ---------------------------------------------------------------------------------------------------
+
+
+def get(session: Session, handle: str) -> Item:
+    """One item by its handle. Raises BadHandle, NoSuchItem."""
+    wanted = str(ids.parse(handle))
+    item = session.testimony.item(wanted)
+    if item is None:
+        raise NoSuchItem(handle=wanted)
+    return item
+
+
+def with_derived(session: Session, item: Item) -> list[Item]:
+    """The item and all that came out of it, each once."""
+    found, fresh = {item.handle: item}, [item]
+    while fresh:
+        fresh = [child for one in fresh for child in session.testimony.children(one.handle) if child.handle not in found]
+        found.update((child.handle, child) for child in fresh)
+    return list(found.values())
+
+
+def note(
+    session: Session, handles: Iterable[str], action: str, *, actor: str = "", reason: str = "", authority: str = "",
+    detail: str = "",
+) -> None:  # fmt: skip
+    """Write one event into the custody of each item, in one change that does not count towards a dossier's date."""
+    with session.change(access=True) as change:
+        for handle in handles:
+            _custody(change, session, handle, action, actor, reason, authority, detail)
+
+
+def _custody(
+    change: Change, session: Session, item: str, action: str, actor: str, reason: str, authority: str, detail: str
+) -> None:
+    row = Custody(item, now_ms(), str(session.number), action, actor, reason, authority, detail)
+    change.put("testimony", Custody.TYPE, [row.to_row()])
+
+
+def open_item(session: Session, item: Item, *, action: str = "viewed", reason: str = "", actor: str = "") -> BlobReader:
+    """The item's bytes as a seekable stream. The custody entry is written first. Raises what BlobStore.open raises."""
+    stream = read_quietly(session, item)
+    try:
+        note(session, [item.handle], action, actor=actor, reason=reason)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def read_quietly(session: Session, item: Item) -> BlobReader:
+    """The item's bytes for the program's own work, whose caller writes one custody entry for all of it."""
+    return session.blobs().open(item.blob, item.key, item.size, item.sha256)
+
+
+def derive(
+    session: Session, parent: Item, stream: Readable, *, name: str, relation: str, media_type: str = "", reason: str = "",
+    actor: str = "", detail: str = "",
+) -> Item:  # fmt: skip
+    """Seal what was made from an item (a redacted copy, a transcript, a still) as an item of its own, with custody on both."""
+    sealed = session.blobs().seal_file(stream)
+    with session.change() as change:
+        item = put_item(
+            change, parent.source, sealed, name=name, media_type=media_type, parent=parent.handle, relation=relation
+        )
+        made = _("{relation} {handle}").format(relation=relation, handle=item.handle)
+        _custody(change, session, parent.handle, "derived", actor, reason, "", "; ".join(filter(None, (made, detail))))
+    return item
+
+
+def put_rows(session: Session, rows: Iterable[Row]) -> None:
+    """Write rows of record.items in one change; neighbours of one type about one item share a part."""
+    with session.change() as change:
+        put_parts(change, rows)
+
+
+def put_parts(change: Change, rows: Iterable[Row]) -> None:
+    """As ``put_rows``, into a change that is open."""
+    held: list[list[Any]] = []
+    last: tuple[str, Any] = ("", None)
+    for row in rows:
+        packed = row.to_row()
+        if held and (last != (row.TYPE, packed[0]) or len(held) == 200):
+            change.put("testimony", last[0], held)
+            held = []
+        last = (row.TYPE, packed[0])
+        held.append(packed)
+    if held:
+        change.put("testimony", last[0], held)
+
+
+def erase_files(session: Session, items: Iterable[Item]) -> None:
+    """Overwrite sealed files, each once it has opened with its own key: a false address must not destroy another file."""
+    store = session.blobs()
+    for item in items:
+        with suppress(BlobMissing, BlobDamaged):  # its key is shredded already: what is left of it cannot be read
+            store.open(item.blob, item.key, item.size, item.sha256).close()
+            store.erase(item.blob)
