@@ -63,7 +63,8 @@ def seal_small_with_parts(source: Path, vault: Path) -> None:
     store = BlobStore(vault / "blobs", kit.key.blob_id_key)
     with kit.ledger().writer(kit.everyday.device, kit.signing) as writer, writer.group(now=kit.now + 1) as group:
         for number, (path, sealed) in enumerate(store.seal_many(_files(source))):
-            row = Item(f"D-{number + 1:04d}", f"S-{number + 1:04d}", sealed.sha256, sealed.blake3, sealed.size, sealed.blob, sealed.key, path.name)
+            handle, told = f"D-{number + 1:04d}", f"S-{number + 1:04d}"
+            row = Item(handle, told, sealed.sha256, sealed.blake3, sealed.size, sealed.blob, sealed.key, path.name)
             group.add(kit.key, Item.TYPE, [row.to_row()])
 
 

@@ -3,6 +3,7 @@
 Yardstick and Amparo run alternately in the same minutes on the same files, and ratios are what counts.
 """
 
+import importlib.util
 import json
 import os
 import platform
@@ -99,6 +100,14 @@ def size(text: str) -> int:
         if text.endswith(unit):
             return int(text.removesuffix(unit)) * factor
     return int(text)
+
+
+def module(name: str) -> bool:
+    """True if a Python package to compare with is installed; says so if it is not."""
+    if importlib.util.find_spec(name):
+        return True
+    print(f"SKIPPED: the package {name} is not installed, so nothing is compared with it", file=sys.stderr)
+    return False
 
 
 def tool(name: str) -> bool:

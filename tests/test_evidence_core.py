@@ -70,7 +70,7 @@ def test_an_interrupted_ingest_is_finished_by_running_it_again(
     monkeypatch.setattr(evidence, "_FILES", 10)
     seen: set[int] = set()
 
-    def stop_late(done: int, found: int) -> None:  # noqa: ARG001
+    def stop_late(done: int, found: int) -> None:
         seen.add(found)
         if len(seen) == 2:  # in the second batch
             stop_asked.set()
@@ -119,13 +119,14 @@ def test_opening_an_item_writes_custody_before_a_byte_is_read(session: Session, 
 def test_custody_and_items_survive_a_rebuild_from_the_ledger(session: Session, dump: Path) -> None:
     """Views thrown away and replayed say the same of items, custody, facts and text."""
     added = evidence.add(session, [dump])
-    rows = [Fact(added.first, "metadata", "made-up/1", "{}"), Piece(added.first, 1, "p. 1", "a wagtail in Argun", "en", "made-up/1")]
-    evidence.put_rows(session, rows)
+    piece = Piece(added.first, 1, "p. 1", "a wagtail in Argun", "en", "made-up/1")
+    evidence.put_rows(session, [Fact(added.first, "metadata", "made-up/1", "{}"), piece])
     evidence.note(session, [added.first], "viewed", reason="a look")
 
     def told() -> list[object]:
         view = session.testimony
-        return [list(view.items()), view.custody(added.first), view.facts(added.first), view.texts(added.first), view.search("Аргун")]
+        one = added.first
+        return [list(view.items()), view.custody(one), view.facts(one), view.texts(one), view.search("Аргун")]
 
     before = told()
     session.rebuild()

@@ -149,18 +149,19 @@ class _Files:
             while folders:
                 here = folders.pop()
                 try:
-                    entries = sorted(os.scandir(here), key=lambda e: e.name) if here.is_dir() else [here]
+                    names = sorted(path.name for path in here.iterdir()) if here.is_dir() else [""]
                 except OSError as error:
                     self._refuse(here, error.strerror or str(error))
                     continue
                 deeper = []
-                for entry in entries:
-                    path = Path(entry)
+                prefix = _shown(here.relative_to(base))
+                for name in names:
+                    path = here / name
                     status = path.lstat()
                     if stat.S_ISDIR(status.st_mode):
                         deeper.append(path)
                     elif stat.S_ISREG(status.st_mode):
-                        yield path, _shown(path.relative_to(base)), status
+                        yield path, f"{prefix}/{_shown(Path(name))}" if name else prefix, status
                     else:
                         self._refuse(path, _("it is a link or a device, which is not followed"))
                 folders += reversed(deeper)
@@ -193,7 +194,7 @@ def _mark(path: str, size: int, modified: int) -> bytes:
 
 def _add_batch(session: Session, batch: dict[Path, str], how: Origin, added: Added, moved: _Counter) -> None:
     started = now_ms()
-    fresh: dict[bytes, str] = {}
+    fresh: dict[bytes, list[str]] = {}
 
     def refused(error: SourceUnreadable) -> None:
         added.refused.append(str(error))
@@ -205,14 +206,15 @@ def _add_batch(session: Session, batch: dict[Path, str], how: Origin, added: Add
             row = Acquisition(added.source, how.from_whom, how.how, how.collector, how.device, how.authority, "", started)
             change.put("testimony", Acquisition.TYPE, [row.to_row()])
         for path, sealed in session.blobs().seal_many(batch, moved, refused):
-            item = put_item(change, added.source, sealed, name=_shown(Path(path.name)), path=batch[path])
-            old = fresh.setdefault(sealed.sha256, item.handle)
-            known = session.testimony.by_sha256(sealed.sha256) if old == item.handle else []
-            if old != item.handle or known:
-                added.duplicates.append((item.handle, known[0].handle if known else old))
+            item = put_item(change, added.source, sealed, name=batch[path].rpartition("/")[2], path=batch[path])
+            fresh.setdefault(sealed.sha256, []).append(item.handle)
             added.first = added.first or item.handle
             added.last = item.handle
             added.items, added.bytes = added.items + 1, added.bytes + sealed.size
+        older = session.testimony.handles_of(fresh)
+    for sha256, handles in fresh.items():
+        first, *same = [older[sha256], *handles] if sha256 in older else handles
+        added.duplicates += [(handle, first) for handle in same]
 
 
 def _new_source(change: Change, how: Origin) -> str:

@@ -10,9 +10,9 @@ sentence.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
-Scalar = str | int | float | bool | None
-Data = dict[str, "Scalar | list[Scalar | Data] | Data"]  # what JSON can hold
+Data = dict[str, Any]  # what JSON can hold: strings, numbers, truths, null, and lists and objects of them
 
 
 class Unreadable(Exception):

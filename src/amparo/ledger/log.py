@@ -8,6 +8,7 @@ the true beginning of an entry is damage, and is never cut off.
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -29,6 +30,9 @@ from amparo.vault.seal import WRAP_SIZE
 NO_WRAP: Final = b"\xff" * WRAP_SIZE
 SHREDDED: Final = bytes(WRAP_SIZE)
 _SIGNATURE: Final = 64
+
+
+_decode: Final = lru_cache(16)(decode)  # one act reads the newest entries several times; a pure function of their bytes
 
 
 class LogDamaged(Unverified):
@@ -140,7 +144,7 @@ class DeviceLog:
         before = since
         group: list[Placed] = []
         for _, raw in self._frames(since.entries):
-            entry = decode(raw)
+            entry = _decode(raw)
             group.append(Placed(entry, before))
             before = before.after(entry, FRAME + len(raw))
             if not entry.more:

@@ -235,13 +235,13 @@ class Store:
     def apply(self, origin: tuple[int, int, int], type: str, rows: Sequence[list[Any]]) -> None:
         """Add one part; without effect if a part of this origin is here already. A type this version does not know is kept."""
         with self._batch():
-            if self.db.execute("SELECT 1 FROM parts WHERE device = ? AND seq = ? AND part = ?", tuple(origin)):
+            new = "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, x'') RETURNING id"
+            if not self.db.execute(new, (self._part + 1, *origin, type)):
                 return
             self._part += 1
             self._device = origin[0]
-            ids = self._take(self._part, type, rows)
-            packed = array("q", ids).tobytes()
-            self.db.execute("INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?)", (self._part, *origin, type, packed))
+            if ids := self._take(self._part, type, rows):
+                self.db.execute("UPDATE parts SET ids = ? WHERE id = ?", (array("q", ids).tobytes(), self._part))
             self._wrote(len(rows))
 
     def erase(self, origin: tuple[int, int, int]) -> None:

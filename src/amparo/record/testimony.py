@@ -3,7 +3,8 @@
 Invariant: as ``record.store``. Ground words are not indexed and hits are masked, as everywhere (record.ground).
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import cbor2
@@ -110,6 +111,14 @@ class TestimonyView(Store):
     def by_sha256(self, sha256: bytes) -> list[Item]:
         """The items that are this very file, oldest first."""
         return [Item.from_row(row) for row in self.rows(Item.TYPE, "key = ? AND key <> ''", (sha256.hex(),))]
+
+    def handles_of(self, digests: Iterable[bytes]) -> dict[bytes, str]:
+        """SHA-256 -> the oldest item that is this file, for those of ``digests`` that are here: one query for many."""
+        query = (
+            "SELECT key, id FROM rows WHERE type = ? AND key <> '' AND key IN (SELECT value FROM json_each(?)) ORDER BY n DESC"
+        )
+        wanted = json.dumps([digest.hex() for digest in digests])
+        return {bytes.fromhex(key): handle for key, handle in self.db.execute(query, (Item.TYPE, wanted))}
 
     def acquisitions(self, source: str) -> list[Acquisition]:
         """How the items of a source came, oldest first."""
