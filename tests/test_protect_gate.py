@@ -9,7 +9,6 @@ from test_protect_extract import attach, changed, pdf, picture
 
 import amparo.protect.gate
 from amparo.protect.consents import Consents
-from amparo.protect.counts import SUPPRESSED, suppress
 from amparo.protect.extract import CSV, JSON, PDF, PLAIN, Unreadable
 from amparo.protect.gate import BLOCKS, PERMITTED, NotARelease, Override, OverrideWithoutReason, Release, Report, check
 from amparo.protect.names import SealedNames
@@ -231,22 +230,3 @@ def test_the_report_says_it_in_words() -> None:
     assert "refuses" in text
     assert "P-0001" in text
     assert "paragraph 1" in text
-
-
-@pytest.mark.parametrize(
-    ("counts", "shown"),
-    [
-        ({"a": 12, "b": 7}, {"a": "12", "b": "7"}),
-        ({"a": 12, "b": 3, "c": 7}, {"a": "12", "b": "*", "c": "*"}),
-        ({"a": 12, "b": 1, "c": 1, "d": 9}, {"a": "12", "b": "*", "c": "*", "d": "*"}),
-        ({"a": 12, "b": 4, "c": 4}, {"a": "12", "b": "*", "c": "*"}),
-        ({"a": 3, "b": 0}, {"a": "*", "b": "*"}),
-        ({"a": 3}, {"a": "*"}),
-        ({"a": 0, "b": 50}, {"a": "0", "b": "50"}),
-        ({}, {}),
-    ],
-)
-def test_small_counts_are_suppressed(counts: dict[str, int], shown: dict[str, str]) -> None:
-    """A cell under the threshold is hidden with others, so that a total gives it not away."""
-    assert suppress(counts) == shown
-    assert SUPPRESSED == "*"

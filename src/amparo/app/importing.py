@@ -92,11 +92,11 @@ def import_folder(
                 raise _Abandoned
     except _Abandoned:
         pass
-    result.unchanged, result.refused = errors.unchanged, errors.count
+    result.unchanged, result.refused = errors.unchanged, errors.rows
     result.errors = [str(error) for error in errors.kept]
     result.warnings = [str(warning) for warning in errors.warnings]
     if errors.count and skip_bad is None:
-        raise RowsRefused(count=errors.count, first=result.errors[0], rows=result.errors)
+        raise RowsRefused(count=errors.rows, first=result.errors[0], rows=result.errors)
     return result
 
 

@@ -73,6 +73,10 @@ class Superseded(BadInput):
     template = N_("{handle} was already corrected by {by}; correct that one.")
 
 
+class NothingCorrected(BadInput):
+    template = N_("{handle} says just that already; nothing was changed. Say with --set what to correct.")
+
+
 class NothingToErase(NotFound):
     template = N_("Nothing is recorded under {handle} that could be erased.")
 
@@ -307,8 +311,10 @@ def correct(session: Session, handle: str, fields: dict[str, str], reason: str) 
         newer = [c.claim.handle for c in session.record.claims(subject=old.claim.subject) if c.claim.supersedes == handle]
         raise Superseded(handle=handle, by=", ".join(newer))
     _check_corrections(session, fields)
+    corrected = replace(old.claim, **fields)  # type: ignore[arg-type]
+    if corrected == old.claim:
+        raise NothingCorrected(handle=handle)
     with session.change() as change:
-        corrected = replace(old.claim, **fields)  # type: ignore[arg-type]
         new = replace(
             corrected, handle=change.allocate("claim"), supersedes=handle, reason=reason.strip(), key="", recorded=now_ms()
         )

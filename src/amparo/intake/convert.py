@@ -54,8 +54,11 @@ class Near:
         self.word, self.candidates = word, candidates
 
     def __str__(self) -> str:
-        candidates = self.candidates()
-        return near(self.word, candidates) if candidates else ""
+        candidates = tuple(self.candidates())
+        return _near(self.word, candidates) if candidates else ""
+
+
+_near = lru_cache(1000)(near)  # a column filled with one wrong word asks the same a thousand times
 
 
 def text(limit: int, field: str) -> Converter:

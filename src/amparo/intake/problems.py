@@ -180,7 +180,8 @@ class RowWarning:
 
 @dataclass(slots=True)
 class RowErrors:
-    """What an import found. ``kept`` the first errors, ``count`` of them all, ``bad`` the rows that have any (at most MAX_BAD).
+    """What an import found. ``kept`` the first errors, ``count`` of them all, ``rows`` how many rows have any, ``bad`` which (at most
+    MAX_BAD).
 
     ``new``, ``changed``, ``unchanged`` count records; ``warned`` counts rows whose text on a person names a ground,
     ``warnings`` are the first of them.
@@ -189,7 +190,9 @@ class RowErrors:
     limit: int = KEPT
     kept: list[RowError] = field(default_factory=list)
     count: int = 0
+    rows: int = 0
     bad: set[RowId] = field(default_factory=set)
+    last: RowId = ("", "", 0)
     new: int = 0
     changed: int = 0
     unchanged: int = 0
@@ -200,8 +203,11 @@ class RowErrors:
     def add(self, row: TableRow, column: str, problem: BadInput) -> None:
         """Count the problem; keep its words and its row while there is room."""
         self.count += 1
+        place = (row.file, row.sheet, row.number)
+        self.rows += place != self.last and place not in self.bad
+        self.last = place
         if len(self.bad) < MAX_BAD:
-            self.bad.add((row.file, row.sheet, row.number))
+            self.bad.add(place)
         if len(self.kept) < self.limit:
             how = problem.how() if isinstance(problem, RowProblem) else ""
             name = type(problem).__name__

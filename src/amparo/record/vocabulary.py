@@ -19,6 +19,7 @@ from amparo.kernel.i18n import N_, _
 
 _TERMS = Path(__file__).parent / "terms"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SUGGESTIONS = 1_000  # remembered
 _VALUES = ("handle", "number", "date", "text", "state", "none")
 
 
@@ -55,6 +56,7 @@ class Vocabularies:
     def __init__(self) -> None:
         self._lists: dict[str, Vocabulary] = {}
         self._properties: dict[str, Property] = {}
+        self._suggested: dict[tuple[str, str], list[str]] = {}
         self.ground_words: dict[str, tuple[str, ...]] = {}
         """language -> words that name a ground of persecution (a trailing ``*`` marks a prefix); see record.ground."""
         self.ground_names: tuple[str, ...] = ()
@@ -107,12 +109,20 @@ class Vocabularies:
 
         Ids and labels are both compared, so that a label typed in the user's language finds its id.
         """
+        asked = (vocabulary, wrong.strip().lower())
+        if asked not in self._suggested:  # a column filled with one wrong word asks the same a thousand times
+            if len(self._suggested) >= _SUGGESTIONS:
+                self._suggested.clear()
+            self._suggested[asked] = self._near(*asked)
+        return self._suggested[asked]
+
+    def _near(self, vocabulary: str, wrong: str) -> list[str]:
         if vocabulary == "property":
             terms: Mapping[str, str] = {id: found.label for id, found in self._properties.items()}
         else:
             terms = self._lists[vocabulary].terms if vocabulary in self._lists else {}
         candidates = {id: id for id in terms} | {_(label).lower(): id for id, label in terms.items() if label}
-        near = get_close_matches(wrong.strip().lower(), list(candidates), n=6, cutoff=0.6)
+        near = get_close_matches(wrong, list(candidates), n=6, cutoff=0.6)
         return list(dict.fromkeys(candidates[name] for name in near))[:3]
 
     def merge(self, data: Any) -> None:
