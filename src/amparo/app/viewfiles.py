@@ -1,7 +1,8 @@
 """The views' files: one SQLCipher file per compartment, thrown away and made anew at will.
 
 Each file has a random key, kept wrapped under its compartment's key in ``views/<compartment>.key``; a view made anew gets a
-new file under a new key, so that nothing erased can be read from remnants of the old file.
+new file under a new key, so that nothing erased can be read from remnants of the old file. On a disk that cannot be written (a
+stick with its switch on, a copy burnt for a court) views are made in memory, each time anew.
 """
 
 import os
@@ -27,6 +28,7 @@ class ViewFiles:
 
     def __init__(self, folder: Path, disk: Disk) -> None:
         self.folder, self.disk = folder, disk
+        self._memory = not os.access(folder if folder.exists() else folder.parent, os.W_OK)
         self._lock = filelock.FileLock(folder / "lock", timeout=_PATIENCE)
 
     @contextmanager
@@ -34,6 +36,9 @@ class ViewFiles:
         """One process at a time opens views or brings them up to date: two that replayed at once would mix. Raises
         WorkspaceBusy, DiskRefused. May be nested.
         """
+        if self._memory:
+            yield
+            return
         self.disk.mkdir(self.folder)
         try:
             self._lock.acquire()
@@ -55,6 +60,8 @@ class ViewFiles:
 
     def existing(self, key: CompartmentKey) -> Database | None:
         """Open the compartment's view file if it is there and can be read. Raises ViewDisk."""
+        if self._memory:
+            return None
         try:
             generation, wrapped = cbor.decode(self.disk.read(self._key_path(key.name)))
             path = self._path(key.name, generation)
@@ -66,6 +73,8 @@ class ViewFiles:
 
     def renew(self, key: CompartmentKey) -> Database:
         """Make a new, empty file under a new key and remove the old ones."""
+        if self._memory:
+            return Database(None, os.urandom(32))
         path, secret = self.draft(key)
         database = Database(path, secret)
         self.adopt(key, path, secret)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from amparo.kernel import cbor
-from amparo.kernel.errors import BadInput
-from amparo.kernel.i18n import N_
-from amparo.vault.seal import SigningKey, VerifyKey, check_signature, cose_parts
+from amparo.kernel.errors import BadInput, NotCanonical
+from amparo.kernel.i18n import N_, _
+from amparo.vault.seal import BadSignature, SigningKey, VerifyKey, check_signature, cose_parts
 
 _CONTEXT: Final = b"amparo/checkpoint/1"
 
@@ -64,7 +64,7 @@ def make(workspace: bytes, heads: Iterable[Head], *, signer: bytes, key: Signing
 
 def decode(raw: bytes) -> Checkpoint:
     """Read the binary form, signature unchecked. Raises BadCheckpoint, NotCanonical, BadSignature."""
-    payload, _ = cose_parts(raw)
+    payload, _signature = cose_parts(raw)
     fields = cbor.decode(payload)
     if not (isinstance(fields, list) and [type(x) for x in fields] == [int, bytes, bytes, int, list] and fields[0] == 1):
         raise BadCheckpoint(why="unknown form")
@@ -74,7 +74,7 @@ def decode(raw: bytes) -> Checkpoint:
 
 
 def parse(text: str) -> Checkpoint:
-    """Read the printed form: any case, any white space, the first line optional. Raises BadCheckpoint and as ``decode``."""
+    """Read the printed form: any case, any white space, the first line optional. Raises BadCheckpoint."""
     lines = [line.strip() for line in text.strip().splitlines()]
     if lines and lines[0].lower().startswith("amparo checkpoint"):
         lines = lines[1:]
@@ -82,5 +82,8 @@ def parse(text: str) -> Checkpoint:
     try:
         raw = base64.b32decode(body + "=" * (-len(body) % 8))
     except ValueError:
-        raise BadCheckpoint(why="not base32") from None
-    return decode(raw)
+        raise BadCheckpoint(why=_("not base32")) from None
+    try:
+        return decode(raw)
+    except (BadSignature, NotCanonical):
+        raise BadCheckpoint(why=_("a sign was lost or changed")) from None

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from amparo.kernel import cbor
 from amparo.kernel.errors import AmparoError, BadInput, DiskRefused, Locked, NotCanonical, NotFound, Unverified
-from amparo.kernel.i18n import N_
+from amparo.kernel.i18n import N_, _
 from amparo.vault.disk import Disk
 from amparo.vault.memory import Secret
 from amparo.vault.seal import digest, expand
@@ -232,7 +232,7 @@ def read_slot(path: Path, passphrase: Passphrase, *, kind: str | None = None, di
     slot = Slot.load(path, kind or path.stem, disk or Disk())
     root = passphrase.derive(slot.salt, _checked_cost(slot.kdf, path.name), path.name)
     if not slot.fits(root):
-        raise WrongPassphrase(name=path.name)
+        raise WrongPassphrase(name=_("the sealed identities") if path.stem == "identities" else _("this workspace"))
     return slot.open(root, path.name)
 
 
