@@ -153,8 +153,14 @@ class Entry:
          self.compartment, self.epoch, self.parts) = fields  # fmt: skip
         if [len(f) for f in (self.workspace, self.device, self.prev, self.compartment)] != [16, 16, 32, 16]:
             raise Wrong("BadEntry", "length of a field")
-        if min(self.seq, self.flags, self.claimed, self.epoch) < 0 or len(self.parts) > 4096:
+        numbers = [self.seq, self.flags, self.claimed, self.epoch, *self.clock]
+        if len(self.clock) != 2 or not all(type(n) is int and 0 <= n < 1 << 63 for n in numbers) or len(self.parts) > 4096:
             raise Wrong("BadEntry", "a number out of range")
+        for saw in self.deps:
+            if not isinstance(saw, list) or [type(x) for x in saw] != [bytes, int, bytes]:
+                raise Wrong("BadEntry", "a dependency")
+            if len(saw[0]) != 16 or len(saw[2]) != 32 or not 0 <= saw[1] < 1 << 63:
+                raise Wrong("BadEntry", "a dependency")
         for part in self.parts:
             if not isinstance(part, list) or [type(x) for x in part] != [bytes, bytes, int]:
                 raise Wrong("BadEntry", "a part")
@@ -274,9 +280,10 @@ def tombstones(entries, bodies):
             body = bodies[at : at + size]
             at += size
             if entry.compartment == OPEN and sha(body) == digest:
-                kind, rows = cbor(body)
-                if kind == "tombstone@1":
-                    named |= {(row[0], row[1], row[2]) for row in rows}
+                value = cbor(body)
+                if isinstance(value, list) and len(value) == 2 and value[0] == "tombstone@1" and isinstance(value[1], list):
+                    rows = [row for row in value[1] if isinstance(row, list)]
+                    named |= {tuple(row[:3]) for row in rows if [type(x) for x in row[:3]] == [bytes, int, int]}
     return named
 
 
@@ -296,6 +303,18 @@ def check_parts(entries, bodies, erased):
             elif sha(body) != digest:
                 raise Wrong("BodyAltered", f"part {index} of {entry.where}")
     return count, gone
+
+
+def check_witnesses(logs):
+    """What one device signed that it saw of another's log must be there."""
+    for entries in logs.values():
+        for entry in entries:
+            for device, seq, digest in entry.deps:
+                seen = logs.get(device, [])
+                if len(seen) <= seq:
+                    raise Wrong("WitnessedMissing", f"{device.hex()[:8]} ends before {seq}, which {entry.where} saw")
+                if seen[seq].hash != digest:
+                    raise Wrong("Diverged", f"{device.hex()[:8]}:{seq}")
 
 
 def check_checkpoint(text, workspace, keys, logs):
@@ -334,7 +353,8 @@ def verify(workspace, files, checkpoint=None):
         raise Wrong("NoGenesis", "no log")
     keys = accept(root, workspace, firsts.values())
     logs = {bytes.fromhex(n): walk(raws[n], workspace, bytes.fromhex(n), keys[firsts[n]["device"]]) for n in devices}
-    if checkpoint:
+    check_witnesses(logs)
+    if checkpoint is not None:
         check_checkpoint(checkpoint, workspace, keys, logs)
     erased = set().union(*(tombstones(logs[bytes.fromhex(n)], files[f"{n}/bodies"]) for n in devices))
     counts = [check_parts(logs[bytes.fromhex(n)], files[f"{n}/bodies"], erased) for n in devices]
@@ -352,7 +372,7 @@ def main():
         files = {
             f"{folder.name}/{kind}": (folder / kind).read_bytes()
             for folder in (arguments.workspace / "ledger").iterdir()
-            if folder.is_dir()
+            if folder.is_dir() and len(folder.name) == 32 and not folder.name.strip("0123456789abcdef")
             for kind in ("entries", "bodies")
         }
         text = arguments.checkpoint.read_text() if arguments.checkpoint else None
@@ -363,6 +383,9 @@ def main():
         result = verify(workspace, files, text)
     except Wrong as wrong:
         print(f"NOT VERIFIED: {wrong}")
+        return 5
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, RecursionError) as error:
+        print(f"NOT VERIFIED: Malformed {type(error).__name__}")
         return 5
     print(f"verified: {result['entries']} entries, {result['parts']} parts, {result['erased']} erased by tombstone")
     if not arguments.checkpoint:

@@ -42,7 +42,10 @@ def verify(
         "devices": len(verified.heads),
         "checkpoint": checkpoint.date if checkpoint else None,
         "unfinished_bytes": unfinished,
-        "warnings": [f"{warning.kind}: entry {warning.where} ({warning.detail})" for warning in verified.warnings],
+        "warnings": [
+            *(f"{warning.kind}: entry {warning.where} ({warning.detail})" for warning in verified.warnings),
+            *(f"erased but still there: part {i} of {left.entry.where}" for _, left, i in session.ledger.unshredded()),
+        ],
         "heads": {head.device.hex(): [head.seq, head.hash.hex()] for head in verified.heads.values()},
     }
 

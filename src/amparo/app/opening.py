@@ -214,7 +214,8 @@ def back_up(session: Session, target: Path, progress: backup.Progress | None = N
     """Mirror the sealed workspace into ``target`` while the ledger is held still. Returns (files changed, bytes written)."""
     ring = session.ring
     assert ring.signing is not None
-    with session.ledger.writer(ring.device, ring.signing):
+    with session.ledger.writer(ring.device, ring.signing) as writer:
+        writer.enforce()  # what was erased must not travel
         return backup.back_up(session.folder, target, session.disk, progress)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from amparo.app import evidence
+from amparo.app.naming import refuse_names, sealed_names
 from amparo.app.session import Change, Session, now_ms
 from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadInput, NotFound
 from amparo.kernel.i18n import N_, _
 from amparo.ledger.ledger import Origin
-from amparo.protect.names import SealedNames
 from amparo.record import vocabulary
 from amparo.record.items import Acquisition, Item
 from amparo.record.model import (
@@ -105,6 +105,7 @@ class Interview:
     consent: dict[str, Any] = field(default_factory=dict)
 
 
+_SEARCHED_ELSEWHERE: Final = ("person", "claims", "recording")
 CORRECTABLE: Final = ("text", "value", "valid", "place", "subject", "polarity", "access", "voluntariness", "stance", "locator")
 
 
@@ -204,14 +205,14 @@ def record_interview(session: Session, interview: Interview) -> dict[str, Any]:
 
 
 def _refuse_names(session: Session, interview: Interview) -> None:
-    if "identities" not in session.keys:
-        return
-    identities = list(session.identities.all())
-    sealed = SealedNames.from_view(identities, len(identities))
+    sealed = sealed_names(session)
     for number, raw in enumerate(interview.claims, 1):
-        found = sealed.find(str(raw.get("text", "")))
-        if found:
+        words = "\n".join(str(raw.get(name) or "") for name in ("text", "value"))
+        if sealed and (found := sealed.find(words)):
             raise NamesInText(number=number, handles=", ".join(sorted({finding.person for finding in found})))
+    others = {name: str(getattr(interview, name)) for name in Interview.__slots__ if name not in _SEARCHED_ELSEWHERE}
+    others["name of the recording's file"] = interview.recording.name if interview.recording is not None else ""
+    refuse_names(session, {name.replace("_", " "): text for name, text in others.items()})
 
 
 def _said(session: Session, number: int, raw: dict[str, Any], person: str) -> Claim:
@@ -292,6 +293,7 @@ def _consent(person: str, source: str, raw: dict[str, Any]) -> Consent:
 def give_consent(session: Session, person: str, source: str, raw: dict[str, Any]) -> None:
     """Record what a person allows for one source ("" for all), or, with ``withdrawn``, that it is taken back."""
     person = _require(session, person, "person")
+    refuse_names(session, {_("way the consent was given"): str(raw.get("how") or "")})
     source = _require(session, source, "source") if source else ""
     consent = _consent(person, source, raw)
     if not consent.withdrawn and not (consent.purposes and consent.audiences):
@@ -311,6 +313,7 @@ def correct(session: Session, handle: str, fields: dict[str, str], reason: str) 
         newer = [c.claim.handle for c in session.record.claims(subject=old.claim.subject) if c.claim.supersedes == handle]
         raise Superseded(handle=handle, by=", ".join(newer))
     _check_corrections(session, fields)
+    refuse_names(session, {**fields, _("reason"): reason})
     corrected = replace(old.claim, **fields)  # type: ignore[arg-type]
     if corrected == old.claim:
         raise NothingCorrected(handle=handle)
@@ -337,6 +340,7 @@ def link(session: Session, kind: str, of: str, to: str, reason: str) -> str:
     """Relate two claims: supports, contradicts, explains, retracts, same origin, undercuts."""
     _one_of(kind, LINKS, "link")
     of, to = _require(session, of, "claim"), _require(session, to, "claim")
+    refuse_names(session, {_("reason"): reason})
     with session.change() as change:
         handle = change.allocate("link")
         change.put("record", Link.TYPE, [Link(handle, kind, of, to, reason).to_row()])
@@ -354,6 +358,7 @@ def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
     handle = str(parsed)
     if parsed.kind not in ("person", "source", "item"):
         raise NotOneOf(value=handle, what="person, source or item", choices="P-..., S-..., D-...")
+    finish_erasures(session)
     if parsed.kind != "item" and session.record.entity(handle) is None:
         raise UnknownHandle(handle=handle)
     items: list[Item] = []
@@ -361,6 +366,9 @@ def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
     if parsed.kind == "person":
         origins = [*session.record.origins_of_person(handle), *session.identities.origins_of_person(handle)]
         sources = _own_sources(session, handle)
+        for table in _tables_of(session, handle):
+            origins += session.testimony.origins_of_source(table)
+            items += session.testimony.items(table)
     elif parsed.kind == "item":
         items = evidence.with_derived(session, evidence.get(session, handle))
         origins = session.testimony.origins_of_item(handle)
@@ -381,6 +389,24 @@ def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
     session.close()
     session.rebuild()
     return {"parts": count, "files": len(items), "sources": len(sources)}
+
+
+def finish_erasures(session: Session) -> int:
+    """Destroy what a tombstone names and what is still there, after an erasure that was cut short. Returns how many parts."""
+    ring = session.ring
+    assert ring.signing is not None
+    with session.ledger.writer(ring.device, ring.signing) as writer:
+        return writer.enforce()
+
+
+def _tables_of(session: Session, person: str) -> list[str]:
+    """The kept tables of the imports that told of a person: the words stand in them as they came."""
+    entity = session.record.entity(person)
+    datasets = {stored.claim.dataset for stored in session.record.claims(person=person)}
+    datasets |= {stored.claim.dataset for stored in session.record.claims(subject=person)}
+    datasets |= {entity.dataset} if entity is not None else set()
+    sources = session.record.entities(kind="source")
+    return [e.handle for e in sources if e.key.startswith("file:") and e.dataset and e.dataset in datasets]
 
 
 def _own_sources(session: Session, person: str) -> list[str]:

@@ -7,10 +7,11 @@ session holds ``identities``, and showing them leaves an entry.
 from dataclasses import asdict
 from typing import Any
 
+from amparo.app.naming import refuse_names
 from amparo.app.session import Session
 from amparo.kernel import ids
 from amparo.kernel.errors import BadHandle, NotFound
-from amparo.kernel.i18n import N_
+from amparo.kernel.i18n import N_, _
 from amparo.ledger.ledger import Origin
 from amparo.record import ground
 from amparo.record.search import search as search_record
@@ -87,6 +88,7 @@ def show(session: Session, handle: str, *, reason: str = "") -> dict[str, Any]:
 def _sealed(session: Session, person: str, reason: str) -> dict[str, Any]:
     if not reason.strip():
         raise ReasonNeeded
+    refuse_names(session, {_("reason"): reason})  # the entry outlives an erasure of the person
     identity = session.identities.identity(person)
     session.note_access("show sealed identity", person, reason)
     return asdict(identity) if identity else {}
@@ -104,7 +106,8 @@ def trace(session: Session, what: str) -> dict[str, Any]:
     claims = _claims_of(session, what)
     if not claims:
         raise NothingThere(what=what)
-    return {"demo": session.demo, "of": what, "claims": [_traced(session, stored) for stored in claims]}
+    many = len({stored.claim.passage for stored in claims}) > 1  # one opened passage is shown in full, a list of them is masked
+    return {"demo": session.demo, "of": what, "claims": [_traced(session, stored, masked=many) for stored in claims]}
 
 
 def _claims_of(session: Session, what: str) -> list[Any]:
@@ -127,13 +130,13 @@ def _claims_of(session: Session, what: str) -> list[Any]:
     return list(record.claims(subject=handle))
 
 
-def _traced(session: Session, stored: Any) -> dict[str, Any]:
+def _traced(session: Session, stored: Any, *, masked: bool) -> dict[str, Any]:
     claim = stored.claim
     passage = session.testimony.passage(claim.passage) if claim.passage else None
     source = session.record.entity(claim.source) if claim.source else None
     return {
         "claim": _claim(stored),
-        "passage": asdict(passage) if passage else None,
+        "passage": {**asdict(passage), **({"text": ground.mask(passage.text)} if masked else {})} if passage else None,
         "source": {k: v for k, v in asdict(source).items() if v not in ("", False)} if source else None,
         "files": _files(session, stored),
         "entry": entry_proof(session, stored.origin),

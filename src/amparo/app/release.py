@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from amparo.app.session import Session, now_ms
 from amparo.dossier import build, compose
 from amparo.kernel.errors import GateRefused
-from amparo.kernel.i18n import N_
+from amparo.kernel.i18n import N_, _
 from amparo.ledger.entry import ACCESS
 from amparo.protect.consents import Consents
 from amparo.protect.gate import Override, Release, Report, check
@@ -75,8 +75,9 @@ def dossier(session: Session, asked: Asked, target: Path, *, today: date | None 
         manifest = compose.compose(session.record, session.testimony, options)
         finished, media_type = build.build(manifest, asked.form)
         release = Release("dossier", asked.purpose, asked.audience, compose.sources_of(manifest), compose.persons_of(manifest))
+        texts = [*compose.texts_of(manifest), (_("the name of the file"), target.name)]
         report = check(
-            release, compose.texts_of(manifest), finished, media_type, sealed, _consents(session), on, asked.overrides,
+            release, texts, finished, media_type, sealed, _consents(session), on, asked.overrides,
             published=_published(session),
         )  # fmt: skip
         if not report.passed:

@@ -125,10 +125,10 @@ class Session:
         self.ledger = Ledger(folder / "ledger", self.workspace, self.disk)
         self.rings = {ring.name: ring for ring in rings}
         self.keys: dict[str, CompartmentKey] = {}
-        for row in self.ledger.open_rows("grant@1"):
-            for ring in self.rings.values():
+        for ring in self.rings.values():
+            for row in self.ledger.founding_rows("grant@1", ring.device):
                 key = open_grant(row, ring)
-                if key is not None and (key.name not in self.keys or self.keys[key.name].epoch < key.epoch):
+                if key is not None and COMPARTMENTS.get(key.name) == ring.name and key.name not in self.keys:
                     self.keys[key.name] = key
         self.files = ViewFiles(folder / "views", self.disk)
         self._views: dict[str, Any] = {}

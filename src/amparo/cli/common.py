@@ -24,7 +24,7 @@ from amparo.app import opening
 from amparo.app.session import NotAWorkspace, Session, looking, read_marker, stop_asked
 from amparo.kernel.errors import AmparoError, BadInput
 from amparo.kernel.i18n import N_, _
-from amparo.kernel.text import printable
+from amparo.kernel.text import printable, printable_json
 from amparo.vault.disk import DiskFailed, translated
 from amparo.vault.keyring import Ring
 from amparo.vault.slots import Passphrase, WrongPassphrase
@@ -122,7 +122,7 @@ def read_text(stream: Any, limit: int = 1 << 20) -> str:
 
 def _fail(data: dict[str, object], sentence: str, code: int, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"sentence": sentence, **data}, ensure_ascii=False, default=str))
+        click.echo(printable_json(json.dumps({"sentence": sentence, **data}, ensure_ascii=False, default=str)))
     else:
         click.echo(f"amparo: {sentence}", err=True)
         rows = data.get("rows")  # of a refused import: each row's own sentence; the first stands in the sentence above
@@ -148,7 +148,8 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
         place = kwargs.get("folder") or data.get("workspace") or "."
         demo = bool(data.pop("demo", False)) or opening.is_demo(Path(str(place)))
         if as_json:
-            click.echo(json.dumps({**({"demo": True} if demo else {}), **data}, ensure_ascii=False, indent=1, default=str))
+            whole = json.dumps({**({"demo": True} if demo else {}), **data}, ensure_ascii=False, indent=1, default=str)
+            click.echo(printable_json(whole))
         else:
             if demo:
                 click.secho(f"[{_(DEMO_LINE)}]", err=True, dim=True)

@@ -73,7 +73,7 @@ def _search_text(data: dict[str, Any]) -> str:
         about = f"{hit['subject']} {hit['property']}" if hit["property"] else hit["kind"]
         when = f" ({hit['valid']})" if hit["valid"] else ""
         tail = f"  [{hit['source']}]" if hit["source"] else ""
-        lines.append(f"{hit['handle']:<8} {about}{when}: {hit['text'] or hit['value']}{tail}")
+        lines.append(f"{hit['handle']:<8} {about}{when}: {_flat(hit['text'] or hit['value'])}{tail}")
     if data["hits"]:
         lines.append("")
     for name, cells in data["facets"].items():
@@ -81,6 +81,11 @@ def _search_text(data: dict[str, Any]) -> str:
         if shown and data["hits"]:
             lines.append(f"{name + ':':<8} {shown}")
     return "\n".join(lines)
+
+
+def _flat(text: str) -> str:
+    """On one line: what a source wrote must not look like a line of ours."""
+    return " ".join(str(text).split())
 
 
 @click.command(help=_("Open one person, event, act, source or claim.\n\nExample: amparo show P-0001"))
@@ -104,11 +109,13 @@ def _show_text(data: dict[str, Any]) -> str:
         if isinstance(value, dict):
             lines.append(title)
             lines += [
-                f"  {_label(key):<14} {_text(key, item)}" for key, item in value.items() if item not in ("", [], None, False)
+                f"  {_label(key):<14} {_flat(_text(key, item))}"
+                for key, item in value.items()
+                if item not in ("", [], None, False)
             ]
         elif isinstance(value, list):
             lines.append(f"{title} ({len(value)})")
-            lines += [f"  {_line(item)}" for item in value]
+            lines += [f"  {_flat(_line(item))}" for item in value]
     return "\n".join(lines)
 
 
@@ -165,7 +172,7 @@ def trace(what: str, passphrase_fd: int | None, folder: Any) -> Result:
     for item in data["claims"]:
         claim, found = item["claim"], _proof(item)
         text = claim.get("text") or claim.get("value", "")
-        lines.append(f"{claim['handle']}  {claim['subject']} {claim['property']}: {text}")
+        lines.append(f"{claim['handle']}  {claim['subject']} {claim['property']}: {_flat(text)}")
         lines += [_("  the same passage, source, file, entry and signature")] if found == before else found
         before = found
     return data, "\n".join(lines)

@@ -121,6 +121,11 @@ class NamelikeKey(RowProblem):
     mend = N_("Write a code such as V-001; names stay out of the record.")
 
 
+class GroundPlace(RowProblem):
+    template = N_("The name of a place names a ground of persecution; a search by place would list persons by it.")
+    mend = N_("Give the place its published name; a ground is said of the act alone.")
+
+
 class BasisNotOfSource(RowProblem):
     template = N_("“basis” is for sources, but this is a {kind}.")
     mend = N_("Leave it empty.")

@@ -30,7 +30,7 @@ from amparo.intake.mapping import Cells, RecordMap, Template
 from amparo.intake.tables import MAX_FIELD
 from amparo.kernel import ids
 from amparo.kernel.errors import BadInput
-from amparo.record import model
+from amparo.record import ground, model
 from amparo.record.vocabulary import Vocabularies
 
 Problems = list[tuple[str, BadInput]]  # column, problem
@@ -160,6 +160,8 @@ class EntityMaker(Maker):
                 term(self.vocabularies, TYPES[entity.kind], "type")(entity.type)
             except BadInput as problem:
                 found.append((self.column("type"), problem))
+        if entity.kind == "place" and (ground.mentions(entity.label) or ground.mentions(entity.key.replace("-", " "))):
+            found.append((self.column("label"), problems.GroundPlace()))
         if entity.kind == "person" and not entity.official:
             if entity.label:
                 found.append((self.column("label"), problems.NamedPerson()))

@@ -177,3 +177,11 @@ def printable(text: str) -> str:
     stay. Foreign words reach the screen, and must not steer it.
     """
     return text.translate(_CONTROLS)
+
+
+_ESCAPED = {point: f"\\u{point:04x}" for point in _CONTROLS}
+
+
+def printable_json(text: str) -> str:
+    """The same for JSON, which stays the same JSON: such characters are written as escapes."""
+    return text.translate(_ESCAPED)

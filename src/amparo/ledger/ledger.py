@@ -18,7 +18,7 @@ from amparo.kernel.i18n import N_
 from amparo.ledger.checkpoint import Checkpoint, Head
 from amparo.ledger.entry import OPEN, Header
 from amparo.ledger.group import Group
-from amparo.ledger.log import NO_WRAP, SHREDDED, DeviceLog, Placed, Position
+from amparo.ledger.log import NO_WRAP, SHREDDED, DeviceLog, LogExchanged, Placed, Position
 from amparo.ledger.verify import (
     ForeignDevice,
     ForeignEntry,
@@ -34,6 +34,7 @@ from amparo.vault.keyring import Certificate
 from amparo.vault.seal import CompartmentKey, SigningKey, Wrapper, commit, digest, open_part
 
 TOMBSTONE: Final = "tombstone@1"
+UNREADABLE: Final = "unreadable"
 
 
 class WorkspaceBusy(Busy):
@@ -134,6 +135,26 @@ class Ledger:
             firsts[device][0].entry.check_signature(certificate.key)
         self._trusted = set(self.logs)
 
+    def founding_rows(self, kind: str, device: bytes) -> list[list[Any]]:
+        """Rows of open parts of type ``kind`` in the first entry of one device's log: the whole chain hangs from it, so that
+        no later signature, of this device's key or another's, gives the device other keys. Raises as ``check_devices``.
+        """
+        self.check_devices()
+        if device not in self.logs:
+            return []
+        placed, parts = self.first(device)
+        rows: list[list[Any]] = []
+        for index, (part, known) in enumerate(zip(parts, placed.entry.header.parts, strict=True)):
+            if digest(part) != known.sha256:
+                raise BodyAltered(part=index, where=placed.entry.where)
+            found, several = cbor.decode(part)
+            rows += several if found == kind else []
+        return rows
+
+    def tombstones(self) -> set[tuple[bytes, int, int]]:
+        """(device, seq, index) of every part that a signed tombstone names."""
+        return {(row[0], row[1], row[2]) for row in self.open_rows(TOMBSTONE)}
+
     def open_rows(self, kind: str) -> Iterator[list[Any]]:
         """Rows of open parts (not sealed) of type ``kind``, from all logs: grants, certificates, tombstones."""
         for replayed in self.replay({}):
@@ -153,9 +174,8 @@ class Ledger:
         """Open and yield every part after ``since`` (and up to ``until``, as ``ends`` gives it) that is open or that ``keys``
         open, ordered by clock, device, seq.
 
-        Raises SealBroken, BadSignature, what ``check_devices`` raises, and BodyMissing (a part that is neither there nor
-        erased by a tombstone is the caller's to judge: erased parts have a shredded key and are skipped here;
-        ``check_bodies`` compares them with the tombstones).
+        Raises SealBroken, BadSignature, LogExchanged, what ``check_devices`` raises, and BodyMissing (a part whose key is
+        gone without a tombstone that names it; erased parts are skipped).
         """
         since = since or {}
         self.check_devices()
@@ -169,21 +189,27 @@ class Ledger:
     def _replay_log(self, log: DeviceLog, number: int, keys: Keys, since: Position, last: int | None) -> Iterator[Replayed]:
         wrappers: dict[tuple[bytes, int], Wrapper] = {place: key.wrapper for place, key in keys.items()}
         signer = self.certificate(log.device).key
+        erased: set[tuple[bytes, int, int]] | None = None
         with log.parts() as files:
             for placed in log.placed(since):
                 header = placed.entry.header
                 if last is not None and header.seq > last:
                     return
+                if (header.seq, header.prev) != (placed.before.seq + 1, placed.before.hash):
+                    raise LogExchanged(device=log.name, seq=placed.before.seq)
+                placed.entry.check_signature(signer)  # of every entry: who drops one, or empties it, must not go unnoticed
                 wrapper = wrappers.get((header.compartment, header.epoch))
                 if wrapper is None and header.compartment != OPEN:
                     continue
-                if header.compartment == OPEN:  # grants and tombstones: no key vouches for them, so the signature must
-                    placed.entry.check_signature(signer)
                 for index, (body, wrapped) in enumerate(files.of(placed)):
                     if wrapped == SHREDDED:
+                        if erased is None:
+                            erased = self.tombstones() if header.compartment != OPEN else set()
+                        if (log.device, header.seq, index) not in erased:
+                            raise BodyMissing(part=index, where=placed.entry.where)
                         continue
                     plain = _open(placed, index, body, wrapped, wrapper)
-                    kind, rows = cbor.decode(plain) if wrapper is None else cbor.decode_sealed(plain)
+                    kind, rows = _read(plain, sealed=wrapper is not None)
                     yield Replayed(Origin(number, header.seq, index), header, kind, rows)
 
     def locate(self, origin: Origin) -> tuple[DeviceLog, Placed]:
@@ -208,7 +234,7 @@ class Ledger:
 
         Raises BodyMissing, BodyAltered, WrapAltered, SealBroken.
         """
-        erased = {(row[0], row[1], row[2]) for row in self.open_rows(TOMBSTONE)}
+        erased = self.tombstones()
         for device, log in self.logs.items():
             wrappers = {place: key.wrapper for place, key in keys.items()}
             with log.parts() as files:
@@ -220,6 +246,19 @@ class Ledger:
                         if not gone:
                             _check_body(placed, index, body, wrapped, wrapper)
                         yield placed, index, gone
+
+    def unshredded(self) -> Iterator[tuple[DeviceLog, Placed, int]]:
+        """Sealed parts that a tombstone names and whose key is still there: an erasure that was cut short, or undone."""
+        erased = self.tombstones()
+        for log in self.logs.values() if erased else ():
+            with log.parts() as files:
+                for placed in log.placed():
+                    header = placed.entry.header
+                    named = [i for i in range(len(header.parts)) if (log.device, header.seq, i) in erased]
+                    if not named or header.compartment == OPEN:
+                        continue
+                    found = list(files.of(placed))
+                    yield from ((log, placed, i) for i in named if found[i][1] != SHREDDED or any(found[i][0]))
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -266,7 +305,11 @@ class Writer:
 
         ``authority`` is open text, readable without a key: who may order the erasure, never why or whom it tells of.
         """
+        origins = list(origins)
         places = [(self.ledger.locate(origin), origin.part) for origin in origins]
+        for (_log, placed), origin in zip((place for place, _ in places), origins, strict=True):
+            if placed.entry.header.compartment == OPEN:  # certificates, grants and tombstones are never erased
+                raise NoSuchPart(**origin._asdict())
         rows = [[log.device, placed.entry.header.seq, part, authority] for (log, placed), part in places]
         if rows:
             with self.group(now=now) as group:
@@ -275,17 +318,30 @@ class Writer:
                 log.shred(placed, part)
         return len(rows)
 
-    def enforce(self, rows: Iterable[list[Any]]) -> None:
-        """Shred again what tombstones name: after a power cut between a tombstone and its shredding, or a restore."""
-        numbers = self.ledger.numbers()
-        for device, seq, part, *_ in rows:
-            if device not in numbers:
-                continue
-            log, placed = self.ledger.locate(Origin(numbers[device], seq, part))
-            with log.parts() as files:
-                wrapped = list(files.of(placed))[part][1]
-            if wrapped != SHREDDED:
-                log.shred(placed, part)
+    def enforce(self) -> int:
+        """Shred what tombstones name and what is still there: after a lock or power cut in the midst of an erasure, or after
+        old files were put back. Returns how many parts.
+        """
+        left = list(self.ledger.unshredded())
+        for log, placed, part in left:
+            log.shred(placed, part)
+        return len(left)
+
+
+def _read(plain: bytes, *, sealed: bool) -> tuple[str, list[list[Any]]]:
+    """(type, rows) of a part. What a member's own program wrote in another form reads as nothing, so that a replay goes on."""
+    try:
+        kind, rows = cbor.decode_sealed(plain) if sealed else cbor.decode(plain)
+    except Exception:  # noqa: BLE001  a decoder in C, over bytes that a member chose
+        return UNREADABLE, []
+    if type(kind) is not str or type(rows) is not list:
+        return UNREADABLE, []
+    rows = [row for row in rows if type(row) is list]
+    return kind, [row for row in rows if _names_a_part(row)] if kind == TOMBSTONE else rows
+
+
+def _names_a_part(row: list[Any]) -> bool:
+    return len(row) >= 3 and [type(item) for item in row[:3]] == [bytes, int, int]
 
 
 def _open(placed: Placed, index: int, body: bytes, wrapped: bytes, wrapper: Wrapper | None) -> bytes:

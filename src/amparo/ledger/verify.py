@@ -76,6 +76,13 @@ class RolledBack(Unverified):
     )
 
 
+class WitnessedMissing(Unverified):
+    template = N_(
+        "The log of device {device} ends at entry {found}, but device {by} has signed that it saw entry {expected}: its end "
+        "was cut off or an older copy was put in its place."
+    )
+
+
 class Diverged(Unverified):
     template = N_("Entry {seq} of device {device} is not the one the checkpoint saw: history was rewritten.")
 
@@ -104,7 +111,13 @@ class TrustedLog:
     hash: bytes = GENESIS_PREV
     clock: Clock = _NO_CLOCK
     hashes: dict[int, bytes] = field(default_factory=dict)
+    witnessed: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
+    """(other device, seq) -> hash, as this device signed that it saw them."""
     warnings: list[Flag] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.certificate.device.hex()[:8]
 
     def update(self, raw: bytes) -> Entry:
         """Verify the next entry: form, signature, workspace, device, order, chain; flag clock skew. Returns it."""
@@ -127,6 +140,9 @@ class TrustedLog:
         self._flag_skew(entry)
         self.seq, self.hash, self.clock = header.seq, entry.hash, header.clock
         self.hashes[header.seq] = entry.hash
+        for saw in header.deps:
+            if self.witnessed.setdefault((saw.device, saw.seq), saw.hash) != saw.hash:
+                raise Diverged(device=saw.device.hex()[:8], seq=saw.seq)
         return entry
 
     def _flag_skew(self, entry: Entry) -> None:
@@ -219,8 +235,9 @@ def verify(
 ) -> Verified:
     """Verify whole logs: device id -> its entries' bytes in file order; ``firsts`` holds the open parts of entry 0 of each.
 
-    ``now`` in ms since 1970 UTC. With ``checkpoint`` (already checked), entries up to it are only walked along their hash
-    chain, which the checkpoint's signature covers. Raises the first thing that is wrong.
+    ``now`` in ms since 1970 UTC. With ``checkpoint`` (already checked), the entries of the device that signed it, up to its
+    head, are only walked along their hash chain, which that very key's signature covers; no device vouches for another's
+    signatures. Raises the first thing that is wrong.
     """
     streams = {device: iter(frames) for device, frames in logs.items()}
     roots: dict[bytes, tuple[VerifyKey, bool]] = {}
@@ -242,13 +259,27 @@ def verify(
     accepted = accept_certificates(root, certificates)
     result = Verified(root, workspace, demo, accepted, {}, 0, [])
     seen = _walked_heads(checkpoint, workspace, accepted)
+    trusted = {device: TrustedLog(workspace, accepted[device], now) for device in streams}
     for device, stream in streams.items():
-        _verify_log(result, TrustedLog(workspace, accepted[device], now), opening[device], stream, seen.get(device), checkpoint)
+        _verify_log(result, trusted[device], opening[device], stream, seen.get(device), checkpoint)
     missing = set(seen) - set(streams)
     if missing and checkpoint is not None:
         head = seen[missing.pop()]
         raise RolledBack(device=head.device.hex()[:8], found=-1, expected=head.seq, date=checkpoint.date)
+    _check_witnesses(trusted)
     return result
+
+
+def _check_witnesses(logs: Mapping[bytes, TrustedLog]) -> None:
+    """What one device signed that it saw of another's log must be there: a cut that spares the witness shows."""
+    for witness in logs.values():
+        for (device, seq), known in witness.witnessed.items():
+            log = logs.get(device)
+            if log is None or log.seq < seq:
+                found = -1 if log is None else log.seq
+                raise WitnessedMissing(device=device.hex()[:8], expected=seq, found=found, by=witness.name)
+            if log.hashes.get(seq, known) != known:
+                raise Diverged(device=device.hex()[:8], seq=seq)
 
 
 def _walked_heads(checkpoint: Checkpoint | None, workspace: bytes, accepted: Mapping[bytes, Certificate]) -> dict[bytes, Head]:
@@ -273,7 +304,10 @@ def _verify_log(
 ) -> None:
     name = log.certificate.device.hex()[:8]
     stream = iter(rest)
-    if seen is not None and checkpoint is not None:
+    walked = seen is not None and checkpoint is not None and checkpoint.signer == log.certificate.device
+    if walked:
+        assert seen is not None
+        assert checkpoint is not None
         _walk(log, first, stream, seen, checkpoint)
     else:
         log.update(first)
@@ -282,6 +316,11 @@ def _verify_log(
             log.update(raw)
         except EntriesMissing as gap:
             _tell_gap_from_disorder(gap, stream, name, log.seq + 1)
+    if seen is not None and checkpoint is not None and not walked:
+        if log.seq < seen.seq:
+            raise RolledBack(device=name, found=log.seq, expected=seen.seq, date=checkpoint.date)
+        if log.hashes.get(seen.seq) != seen.hash:
+            raise Diverged(device=name, seq=seen.seq)
     result.entries += log.seq + 1
     result.heads[log.certificate.device] = Head(log.certificate.device, log.seq, log.hash)
     result.warnings += log.warnings
@@ -310,7 +349,7 @@ def _walk(log: TrustedLog, first: bytes, rest: Iterable[bytes], seen: Head, chec
             log.seq, log.hash = seq - 1, previous
             log.update(raw)  # says exactly what is wrong
             raise ChainBroken(where=f"{name}:{seq}")
-        previous = digest(raw)
+        previous = log.hashes[seq] = digest(raw)
         if seq == seen.seq:
             break
         following = next(stream, None)

@@ -15,7 +15,9 @@ import io
 import json
 import quopri
 import re
+import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -24,6 +26,8 @@ from amparo.kernel.i18n import N_, _
 
 TEXT, STRING, METADATA, UNREAD = "text", "string", "metadata", "unread"
 PDF, JSON, CSV, PLAIN, MARKDOWN = "application/pdf", "application/json", "text/csv", "text/plain", "text/markdown"
+_SIGN = re.compile(r"(?:LETTER SMALL CAPITAL|SYMBOL LETTER|(?:CIRCLED|SQUARED|PARENTHESIZED|MODIFIER|SUBSCRIPT).* LETTER"
+                   r"(?: CAPITAL| SMALL)?|MODIFIER LETTER (?:CAPITAL|SMALL)) ([A-Z])$")  # names of the Unicode Standard
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _WRAPPED = re.compile(r"(?<=[A-Za-z0-9+/]{40})\r?\n(?=[A-Za-z0-9+/=])")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[\s:]?){6,}")
@@ -110,8 +114,22 @@ def decoded(text: str) -> Iterator[tuple[str, str]]:
         yield "entities", plain
     if "\\" in text and (plain := _ESCAPE.sub(_unescape, text)) != text:
         yield "escapes", plain
+    if not text.isascii() and (plain := "".join(map(_letter, text))) != text:
+        yield "signs shaped like letters", plain
     if "=D" in text or "=C" in text or "=d" in text:
         yield from _readable("quoted-printable", quopri.decodestring(text.encode("utf-8", "ignore")))
+
+
+@cache
+def _letter(sign: str) -> str:
+    """The Latin letter or the digit that a sign shows: circled, squared, raised, small capitals, regional indicators."""
+    if sign.isascii():
+        return sign
+    digit = unicodedata.digit(sign, None)
+    if digit is not None:
+        return str(digit)
+    match = _SIGN.search(unicodedata.name(sign, ""))
+    return match[1].lower() if match else sign
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -283,7 +283,7 @@ def masked(stored: StoredClaim, *, always: bool = False) -> StoredClaim:
     claim = stored.claim
     if not always and not personal(claim):
         return stored
-    texts = {name: mask(getattr(claim, name)) for name in ("text", "value", "reason", "locator")}
+    texts = {name: mask(getattr(claim, name)) for name in ("text", "value", "reason", "locator", "speaker", "key")}
     shown = replace(claim, **texts)  # type: ignore[arg-type]
     return StoredClaim(shown, stored.origin, stored.status, masked=shown != claim)
 

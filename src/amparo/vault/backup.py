@@ -6,6 +6,7 @@ the threat model.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,9 +80,12 @@ def _mirror(source: Path, target: Path, disk: Disk, progress: Progress | None) -
 
 
 def _files(folder: Path) -> Iterator[Path]:
+    """What is sealed. A link is passed over: whoever can write here would let a plain file of this machine travel along."""
     for tree in _TREES:
+        if (folder / tree).is_symlink():
+            continue
         for path in (folder / tree).rglob("*"):
-            if path.is_file() and path.name != "lock" and "tmp" not in path.name:
+            if not path.is_symlink() and path.is_file() and path.name != "lock" and "tmp" not in path.name:
                 yield path
 
 
@@ -92,8 +96,11 @@ def _copy(path: Path, copy: Path, disk: Disk) -> int:
         return 0
     disk.mkdir(copy.parent)
     temporary = copy.with_name(f".{copy.name}.tmp")
+    disk.unlink(temporary)
     with translated(copy):
-        shutil.copyfile(path, temporary)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        with path.open("rb") as source, os.fdopen(fd, "wb") as stream:
+            shutil.copyfileobj(source, stream, _BLOCK)
     disk.fsync(temporary)
     disk.rename(temporary, copy)
     disk.fsync_dir(copy.parent)

@@ -40,7 +40,8 @@ class Database:
         if len(key) != 32:
             raise ValueError("a raw key has 32 bytes")
         self.path, self.name = path, path.name if path else "memory"
-        target = f"file:{path}?mode={'ro' if read_only else 'rwc'}" if path else ":memory:"
+        # as a URI: in a folder named ca#se or ca?se the file would otherwise be made somewhere else
+        target = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}" if path else ":memory:"
         try:
             self._db = sqlcipher3.connect(target, uri=path is not None, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA cipher_log_level = NONE")  # else it writes to the user's screen, beside our sentence

@@ -127,9 +127,9 @@ class Disk:
     # -- primitives: every change passes here -------------------------------------------------------------------------
 
     def write_at(self, path: Path, offset: int, data: bytes) -> None:
-        """Write ``data`` at ``offset`` of the file, made if it is not there. Primitive; not synced."""
+        """Write ``data`` at ``offset`` of the file, made if it is not there; never through a link. Primitive; not synced."""
         with translated(path):
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | _BINARY, 0o600)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | _BINARY, 0o600)
             try:
                 os.lseek(fd, offset, os.SEEK_SET)
                 _write_all(fd, data)
