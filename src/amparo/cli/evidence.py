@@ -15,7 +15,10 @@ from amparo.record.model import BASES
 
 Result = tuple[dict[str, Any], str]
 
-SUBVERBS: Final = {"add": "", "list": "", "show": "", "custody": ""}
+SUBVERBS: Final = {
+    "add": "", "list": "", "show": "", "custody": "",
+    "read": "evidence_read", "search": "evidence_read", "text": "evidence_read",
+}  # fmt: skip
 """Subverb -> the module amparo.cli.<name> that holds it; "" this one."""
 
 _SHOWN: Final = 50

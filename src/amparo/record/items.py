@@ -85,13 +85,16 @@ class Custody(Row):
 
 @dataclass(slots=True)
 class Fact(Row):
-    """What a reader found out about an item: ``kind`` ("metadata", "media", "container", ...), ``data`` a JSON object."""
+    """What a reader found out about an item: ``kind`` ("metadata", "media", "container", ...), ``data`` a JSON object; the
+    ``number``-th of its kind from 1. Kind "read" says that the reader has been through, and what it could not read.
+    """
 
     TYPE: ClassVar[str] = "facts@1"
     item: str
     kind: str
     reader: str
     data: str
+    number: int = 1
 
 
 @dataclass(slots=True)

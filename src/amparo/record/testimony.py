@@ -48,7 +48,7 @@ class TestimonyView(Store):
         if type == Item.TYPE:
             return Keys(id=row[0], key=row[2].hex(), a=row[1], b=row[11])
         if type == Fact.TYPE:
-            return Keys(id="/".join(row[:3]), a=row[0])
+            return Keys(id=f"{row[0]}/{row[1]}/{row[2]}/{row[4]}", a=row[0])
         if type == Piece.TYPE:
             return Keys(id=f"{row[0]}/{row[5]}/{row[1]}", a=row[0])
         if type == Print.TYPE:

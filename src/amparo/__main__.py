@@ -1,0 +1,5 @@
+"""``python -m amparo``: the command line."""
+
+from amparo.cli.common import main
+
+main()
