@@ -104,7 +104,8 @@ def test_a_sealed_name_planted_in_a_claim_does_not_leave(session: Session, tmp_p
     name = session.identities.identity("P-0001").names[0].text  # type: ignore[union-attr]
     handle = next(s.claim.handle for s in session.record.claims(person="P-0001"))
     text = session.record.claim(handle).claim.text  # type: ignore[union-attr]
-    planted = people.correct(session, handle, {"text": f"{text} His name is {name}."}, "planted by a test")
+    with Session(session.folder, [session.rings["everyday"]]) as everyday:  # with the identities open nobody could write it
+        planted = people.correct(everyday, handle, {"text": f"{text} His name is {name}."}, "planted by a test")
     target = tmp_path / "d.pdf"
     with pytest.raises(release.Refused) as refused:
         release.dossier(session, ASKED, target)

@@ -2,4 +2,5 @@
 
 from amparo.cli.common import main
 
-main()
+if __name__ == "__main__":
+    main()
