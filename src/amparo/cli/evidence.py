@@ -18,6 +18,7 @@ Result = tuple[dict[str, Any], str]
 SUBVERBS: Final = {
     "add": "", "list": "", "show": "", "custody": "",
     "read": "evidence_read", "search": "evidence_read", "text": "evidence_read",
+    "authority": "evidence_time", "timestamp": "evidence_time", "proofs": "evidence_time",
 }  # fmt: skip
 """Subverb -> the module amparo.cli.<name> that holds it; "" this one."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from amparo.app import evidence as room
-from amparo.app import evidence_read
+from amparo.app import evidence_read, evidence_time
 from amparo.cli.common import opened, passphrase_option, progress, verb
 from amparo.evidence import sandbox
 from amparo.kernel.i18n import _, ngettext
@@ -35,7 +35,9 @@ def read(
 ) -> Result:  # fmt: skip
     with opened(folder, descriptor=passphrase_fd) as session, progress(_("Reading")) as bar:
         items = [room.get(session, handle) for handle in handles] if handles else list(session.testimony.items(source))
-        options: dict[str, Any] = {"languages": list(languages)} if languages else {}
+        options: dict[str, Any] = {**evidence_time.reader_options(session)}
+        if languages:
+            options["languages"] = list(languages)
         done = evidence_read.read(session, items, only=only, again=again, options=options, progress=bar)
         strength = sandbox.strength()
         data = {

@@ -150,9 +150,7 @@ class TestimonyView(Store):
 
     def seals(self, handle: str = "") -> list[Seal]:
         """The proofs from outside over an item, or over the ledger's heads."""
-        if handle:
-            return [Seal.from_row(row) for row in self.rows(Seal.TYPE, "a = ?", (handle,))]
-        return [seal for seal in map(Seal.from_row, self.rows(Seal.TYPE)) if not seal.item]
+        return [Seal.from_row(row) for row in self.rows(Seal.TYPE, "a = ?", (handle,))]
 
     def prints(self, kind: str) -> Iterator[Print]:
         """Every fingerprint of a kind, streamed."""
