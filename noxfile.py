@@ -18,7 +18,7 @@ nox.options.error_on_missing_interpreters = True
 ROOT = Path(__file__).parent
 BUILT = ROOT / "build" / "wheel"
 # What some tests use of the system, and the Debian package that has it. Without it those tests are skipped, visibly.
-PROGRAMS = {"pdftoppm": "poppler-utils", "openssl": "openssl", "restic": "restic"}
+PROGRAMS = {"pdftoppm": "poppler-utils", "openssl": "openssl", "restic": "restic", "bwrap": "bubblewrap", "chromium": "chromium"}
 
 
 @nox.session

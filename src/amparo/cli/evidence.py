@@ -19,6 +19,7 @@ SUBVERBS: Final = {
     "add": "", "list": "", "show": "", "custody": "",
     "read": "evidence_read", "search": "evidence_read", "text": "evidence_read",
     "authority": "evidence_time", "timestamp": "evidence_time", "proofs": "evidence_time",
+    "replay": "evidence_capture", "check-capture": "evidence_capture", "auto-archiver": "evidence_capture",
 }  # fmt: skip
 """Subverb -> the module amparo.cli.<name> that holds it; "" this one."""
 

@@ -146,4 +146,51 @@ def _ready(url: str, port: int) -> None:
     click.echo(text.format(url=url, port=port), err=True)
 
 
-COMMANDS = [capture, replay]
+@click.command(
+    name="check-capture",
+    help=_(
+        "Check a web capture of any maker: the hash of every file, the digest of every record, the signature.\n\n"
+        "Example: amparo evidence check-capture D-0007"
+    ),
+)
+@click.argument("item")
+@click.option("--actor", default="", help=_("Who checks; noted in the custody."))
+@passphrase_option
+@verb
+def check_capture(item: str, actor: str, passphrase_fd: int | None, folder: Path | None) -> Result:
+    with opened(folder, descriptor=passphrase_fd) as session:
+        data = captures.check(session, item, actor=actor)
+        data["demo"] = session.demo
+    lines = [
+        _("{item}: everything holds.").format(item=data["item"])
+        if data["sound"]
+        else _("{item}: NOT as it was written.").format(item=data["item"])
+    ]
+    lines.append(_("Digests of records checked: {count:,}.").format(count=data["digests checked"]))
+    return data, "\n".join([*lines, data["signature"], *data["warnings"]])
+
+
+@click.command(
+    name="auto-archiver",
+    help=_(
+        "Compare the hashes in an Auto Archiver's metadata (JSON, CSV database or sheet as CSV) with the files of its source "
+        "that are here. Add the whole folder first.\n\nExample: amparo evidence auto-archiver D-0012"
+    ),
+)
+@click.argument("item")
+@click.option("--actor", default="", help=_("Who compares; noted in the custody."))
+@passphrase_option
+@verb
+def auto_archiver(item: str, actor: str, passphrase_fd: int | None, folder: Path | None) -> Result:
+    with opened(folder, descriptor=passphrase_fd) as session:
+        rows = captures.check_auto_archiver(session, item, actor=actor)
+        data = {"demo": session.demo, "item": item, "media": rows}
+    words = {
+        "same": _("the hash holds"), "changed": _("CHANGED: the hash does not hold"), "missing": _("not here"),
+        "no hash": _("here; the archiver kept no hash of it"),
+    }  # fmt: skip
+    lines = [f"{row['item'] or '-':10}  {row['name']}: {words[row['state']]}" for row in rows]
+    return data, "\n".join(lines or [_("It names no files.")])
+
+
+COMMANDS = [capture, replay, check_capture, auto_archiver]

@@ -13,7 +13,7 @@ VERBS: Final = {
     "backup": "workspace", "restore": "workspace",
     "import": "day", "person": "day", "interview": "day", "consent": "day", "correct": "day", "link": "day", "erase": "day",
     "status": "reading", "search": "reading", "show": "reading", "trace": "reading",
-    "evidence": "evidence", "dossier": "output",
+    "evidence": "evidence", "capture": "evidence_capture", "dossier": "output",
     "verify": "keeping", "checkpoint": "keeping", "rebuild": "keeping", "demo": "demo",
 }  # fmt: skip
 
@@ -21,7 +21,7 @@ VERBS: Final = {
 SECTIONS: Final = (
     (N_("To begin and to end"), ("demo", "init", "unlock", "lock", "panic", "recover")),
     (N_("The documenter's day"), ("person", "interview", "import", "consent", "correct", "link", "erase")),
-    (N_("The evidence room"), ("evidence",)),
+    (N_("The evidence room"), ("evidence", "capture")),
     (N_("To read"), ("status", "search", "show", "trace")),
     (N_("To let out"), ("dossier",)),
     (N_("To keep honest and safe"), ("verify", "checkpoint", "backup", "restore", "rebuild")),
