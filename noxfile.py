@@ -3,6 +3,7 @@
 Invariant: sessions make no environments of their own but one, where the built wheel is installed without the source tree.
 """
 
+import ctypes.util
 import os
 import shutil
 import sys
@@ -18,7 +19,11 @@ nox.options.error_on_missing_interpreters = True
 ROOT = Path(__file__).parent
 BUILT = ROOT / "build" / "wheel"
 # What some tests use of the system, and the Debian package that has it. Without it those tests are skipped, visibly.
-PROGRAMS = {"pdftoppm": "poppler-utils", "openssl": "openssl", "restic": "restic", "bwrap": "bubblewrap", "chromium": "chromium"}
+PROGRAMS = {
+    "pdftoppm": "poppler-utils", "openssl": "openssl", "restic": "restic", "bwrap": "bubblewrap",
+    "chromium": "chromium", "tesseract": "tesseract-ocr tesseract-ocr-rus tesseract-ocr-ara", "exiftool": "libimage-exiftool-perl", "flite": "flite",
+}
+LIBRARIES = {"archive": "libarchive13"}
 
 
 @nox.session
@@ -69,7 +74,8 @@ def _pytest(session: nox.Session, python: str, *words: str) -> None:
 
 def _system_packages(session: nox.Session) -> None:
     """Say which system packages are missing; as root in CI on Debian, try to install them."""
-    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    missing = [package for program, packages in PROGRAMS.items() if shutil.which(program) is None for package in packages.split()]
+    missing += [package for library, package in LIBRARIES.items() if ctypes.util.find_library(library) is None]
     if missing and os.environ.get("CI") and shutil.which("apt-get") and os.geteuid() == 0:
         command = ["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", *missing]
         session.run(*command, external=True, silent=True, success_codes=range(256), env={"DEBIAN_FRONTEND": "noninteractive"})

@@ -779,3 +779,13 @@ def test_three_gigabytes_flow_through(victim: Shell, tmp_path: Path) -> None:
     assert done.data["added"]["claims@1"] == rows
     sys.stderr.write(f"\n{rows} claims, {time.monotonic() - began:.0f} s, peak {peak >> 20} MiB\n")
     assert peak < MEMORY
+
+
+def test_nothing_of_the_users_is_written_over_and_no_backup_lies_in_the_workspace(victim: Shell, tmp_path: Path) -> None:
+    """A wrong --out must not cost a recording; a copy of the key slots inside the workspace would outlive a panic."""
+    recording = tmp_path / "talk.ogg"
+    recording.write_bytes(b"OggS and more")
+    asked = ("dossier", "--purpose", "record", "--audience", "team", "--format", "json", "--out", str(recording))
+    assert victim.amparo(*asked, code=4)["error"] == "NotADossier"
+    assert recording.read_bytes() == b"OggS and more"
+    assert victim.amparo("backup", str(victim.workspace / "backup"), code=4)["error"] == "BackupInside"

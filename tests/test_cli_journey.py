@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,59 @@ def test_every_verb_has_help_with_an_example() -> None:
         )  # fmt: skip
         assert "Example: amparo" in done.stdout, words
         assert "--json" in done.stdout, words
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path / "user", tmp_path / "user" / "home" / "case")
+    shell.init()
+    yield shell
+    shell.lock()
+
+
+def test_no_sealed_name_enters_a_field_that_lies_outside_the_identities(fresh: Shell) -> None:
+    """Conditions of an interview, and who ordered an erasure, which is readable without a key."""
+    fresh.amparo("person", "add", "--name", "Зарван Тулметов")
+    for form in ("interviewer: Zarvan Tulmetov", "persons_present: при Зарване Тулметове", "place: at Tulmetov's"):
+        refused = fresh.amparo("interview", "P-0001", "--form", "-", stdin=f"{form}\nclaims: [a]\n", code=4)
+        assert refused["field"] == form.partition(":")[0].replace("_", " ")
+        assert "Tulmetov" not in str(refused)
+    fresh.amparo("erase", "P-0001", "--authority", "Зарван Тулметов", "--yes", code=4)
+
+
+def test_corrected_words_are_no_longer_verbatim_and_nothing_is_emptied(fresh: Shell) -> None:
+    """A dossier quotes what was said; what a documenter wrote instead is not it."""
+    fresh.amparo("person", "add", "--name", "Зарван Тулметов")
+    form = "claims: [They came at night., He went home.]"
+    first, second = fresh.amparo("interview", "P-0001", "--form", "-", stdin=form)["claims"]
+    fresh.amparo("correct", first, "--set", "text=", "--reason", "x", code=4)
+    fresh.amparo("correct", first, "--set", "text=ok", "--reason", " ", code=4)
+    fresh.amparo("link", first, "contradicts", first, "--reason", "x", code=4)
+    fresh.amparo("link", first, "contradicts", second, "--reason", "", code=4)
+    dated = fresh.amparo("correct", first, "--set", "valid=2017", "--reason", "date")["handle"]
+    assert fresh.amparo("show", dated)["claim"]["verbatim"] is True
+    reworded = fresh.amparo("correct", dated, "--set", "text=They came by night.", "--reason", "a slip")["handle"]
+    assert not fresh.amparo("show", reworded)["claim"].get("verbatim")
+
+
+def test_tables_may_name_what_was_recorded_by_hand(fresh: Shell, tmp_path: Path) -> None:
+    """import.md: keys, or handles such as A-0012; also Russian letters that look like the Latin ones."""
+    fresh.amparo("person", "add", "--name", "Зарван Тулметов")
+    made = fresh.amparo("interview", "P-0001", "--form", "-", stdin="claims: [They came at night.]")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    (tables / "t.csv").write_text(f"k,s,c\n1,{made['source']},{made['claims'][0]}\n", encoding="utf-8")
+    (tables / "mapping.yaml").write_text(
+        """version: 1
+dataset: d
+files:
+  - file: t.csv
+    claims:
+      - {key: "{k}", subject: P-0001, property: statement, value: again, text: again, source: "{s}", person: P-0001}
+    links:
+      - {key: "l{k}", kind: supports, of: "{k}", to: "{c}", reason: same}
+""",
+        encoding="utf-8",
+    )
+    fresh.amparo("import", str(tables))
+    assert any(claim["text"] == "again" for claim in fresh.amparo("show", "\u0420-0001")["claims"])

@@ -79,8 +79,8 @@ def test_a_damaged_file_is_told_and_holds_up_nothing(session: Session, tmp_path:
     added = add(session, tmp_path / "b", "one.eml", letter("made up", "They came at night."))
     done = evidence_read.read(session, list(session.testimony.items()))
     assert done.problems and done.problems[0][0] == "D-0001"
-    [told] = [json.loads(fact.data) for fact in session.testimony.facts("D-0001") if fact.kind == "read"]
-    assert told["count"] and session.testimony.texts(added.first)
+    told = {fact.reader: json.loads(fact.data) for fact in session.testimony.facts("D-0001") if fact.kind == "read"}
+    assert told["archive/1"]["count"] and session.testimony.texts(added.first)
 
 
 def test_a_stopped_run_keeps_nothing_half_done(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

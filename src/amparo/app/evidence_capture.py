@@ -37,8 +37,8 @@ _PIECE: Final = 4000  # characters of text that are found together
 
 class CaptureOfOthers(BadInput):
     template = N_(
-        "{handle} was captured elsewhere; Amparo shows only its own captures, since a file made by others could attack it. Read "
-        "its words with `amparo evidence read`, or open a copy with ReplayWeb.page on a machine that holds no keys."
+        "{handle} was captured elsewhere; Amparo shows only its own captures, since a file made by others could attack it. "
+        "Read its words with `amparo evidence read`, or open a copy with ReplayWeb.page on a machine that holds no keys."
     )
 
 

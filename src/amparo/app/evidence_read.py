@@ -104,7 +104,7 @@ class _Run:
     def _for(self, item: Item) -> list[Reader]:
         """The readers to send to an item: those for its type that have not been through it."""
         fitting = [self.known[name] for name in self.chosen] or [
-            reader for reader in self.known.values() if _reads(reader, item.media_type)
+            reader for reader in self.known.values() if not reader.asked and _reads(reader, item.media_type)
         ]
         if self.again:
             return fitting

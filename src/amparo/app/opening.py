@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from amparo.app.session import Session, now_ms, read_marker
+from amparo.app.session import Session, now_ms, read_marker, require_folder
 from amparo.kernel import cbor
 from amparo.kernel.errors import AmparoError, BadInput, Locked
 from amparo.kernel.i18n import N_
@@ -210,8 +210,15 @@ def _open_recovery(folder: Path, code: recovery.RecoveryCode) -> tuple[SigningKe
     return SigningKey.from_seed(seed), (Ring.decode(first), Ring.decode(second))
 
 
+class BackupInside(BadInput):
+    template = N_("{folder} lies in the workspace itself; choose a folder on another disk, which survives this one.")
+
+
 def back_up(session: Session, target: Path, progress: backup.Progress | None = None) -> tuple[int, int]:
     """Mirror the sealed workspace into ``target`` while the ledger is held still. Returns (files changed, bytes written)."""
+    if target.resolve().is_relative_to(session.folder.resolve()) and target.resolve() != session.folder.resolve():
+        raise BackupInside(folder=str(target))
+    require_folder(target)
     ring = session.ring
     assert ring.signing is not None
     with session.ledger.writer(ring.device, ring.signing) as writer:

@@ -61,6 +61,14 @@ class NamesInText(BadInput):
     )
 
 
+class Empty(BadInput):
+    template = N_("The {field} is empty; say it in a few words. Nothing was recorded.")
+
+
+class LinkToItself(BadInput):
+    template = N_("{handle} cannot be linked to itself; name two claims.")
+
+
 class NothingSaid(BadInput):
     template = N_("The interview holds no claim; give at least one sentence that was said.")
 
@@ -308,7 +316,9 @@ def correct(session: Session, handle: str, fields: dict[str, str], reason: str) 
     old = session.record.claim(handle)
     assert old is not None
     if not reason.strip():
-        raise BadInterview(field="reason", why="is empty; say why the claim is corrected")
+        raise Empty(field="reason")
+    if "text" in fields and not fields["text"].strip():
+        raise Empty(field="text")
     if old.status == "superseded":
         newer = [c.claim.handle for c in session.record.claims(subject=old.claim.subject) if c.claim.supersedes == handle]
         raise Superseded(handle=handle, by=", ".join(newer))
@@ -317,6 +327,8 @@ def correct(session: Session, handle: str, fields: dict[str, str], reason: str) 
     corrected = replace(old.claim, **fields)  # type: ignore[arg-type]
     if corrected == old.claim:
         raise NothingCorrected(handle=handle)
+    if corrected.text != old.claim.text:  # no longer the words that were said: nothing may quote them
+        corrected = replace(corrected, verbatim=False)
     with session.change() as change:
         new = replace(
             corrected, handle=change.allocate("claim"), supersedes=handle, reason=reason.strip(), key="", recorded=now_ms()
@@ -340,6 +352,10 @@ def link(session: Session, kind: str, of: str, to: str, reason: str) -> str:
     """Relate two claims: supports, contradicts, explains, retracts, same origin, undercuts."""
     _one_of(kind, LINKS, "link")
     of, to = _require(session, of, "claim"), _require(session, to, "claim")
+    if of == to:
+        raise LinkToItself(handle=of)
+    if not reason.strip():
+        raise Empty(field="reason")
     refuse_names(session, {_("reason"): reason})
     with session.change() as change:
         handle = change.allocate("link")
@@ -361,6 +377,9 @@ def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
     finish_erasures(session)
     if parsed.kind != "item" and session.record.entity(handle) is None:
         raise UnknownHandle(handle=handle)
+    if not authority.strip():
+        raise Empty(field="authority")
+    refuse_names(session, {_("authority"): authority})  # it stays readable without a key, for ever
     items: list[Item] = []
     sources: list[str] = []
     if parsed.kind == "person":

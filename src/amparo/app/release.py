@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amparo.app.session import Session, now_ms
+from amparo.app.session import Session, now_ms, require_folder
 from amparo.dossier import build, compose
-from amparo.kernel.errors import GateRefused
+from amparo.kernel.errors import BadInput, GateRefused
 from amparo.kernel.i18n import N_, _
 from amparo.ledger.entry import ACCESS
 from amparo.protect.consents import Consents
@@ -57,11 +57,27 @@ def content_head(session: Session) -> Head:
     return Head(hashlib.sha256(b"".join(heads)).hexdigest(), latest)
 
 
+class NotADossier(BadInput):
+    template = N_("{file} is there already and is no dossier; choose another name for --out. Nothing was written.")
+
+
+def _refuse_overwriting(target: Path) -> None:
+    """An older dossier may be written over, a recording or another file of the user's may not. Raises NotADossier."""
+    if target.is_dir():
+        raise NotADossier(file=str(target))
+    if target.is_file() and target.stat().st_size:
+        with target.open("rb") as stream:
+            if not stream.read(4).startswith((b"%PDF", b"{")):
+                raise NotADossier(file=str(target))
+
+
 def dossier(session: Session, asked: Asked, target: Path, *, today: date | None = None) -> dict[str, Any]:
     """Build the dossier, let the gate check it before layout and as a finished file, then write it.
 
     Needs testimony and identities: the gate refuses to judge what it cannot see. Raises Refused with the report.
     """
+    _refuse_overwriting(target)
+    require_folder(target)
     identities = list(session.identities.all())
     sealed = SealedNames.from_view(identities, len(identities))
     on = today or datetime.now(UTC).date()
@@ -99,7 +115,6 @@ def _let_out(session: Session, asked: Asked, target: Path, finished: bytes, repo
     ]
     with session.change(access=True) as change:
         change.put("record", "access@1", rows)
-    target.parent.mkdir(parents=True, exist_ok=True)
     session.disk.atomic_write(target, finished)
     return {
         "demo": session.demo, "file": str(target), "sha256": report.sha256, "bytes": len(finished),

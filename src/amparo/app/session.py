@@ -62,6 +62,16 @@ def _done_already() -> Iterator[None]:
         raise DoneButNotShown(why=str(error)) from None
 
 
+class NoFolder(NotFound):
+    template = N_("The folder {folder} is not there (was a stick pulled out?); make it or name another. Nothing was written.")
+
+
+def require_folder(target: Path) -> None:
+    """What is to leave for a stick must not land on the laptop's disk because the stick is gone. Raises NoFolder."""
+    if not target.absolute().parent.is_dir():
+        raise NoFolder(folder=str(target.absolute().parent))
+
+
 class View(Protocol):
     """What a session asks of each compartment's view."""
 

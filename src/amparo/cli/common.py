@@ -245,6 +245,11 @@ def _ask_ring(folder: Path, name: str, given: Passphrases | None) -> Ring:
     return opening.read_ring(folder, name, (given or Passphrases(None)).ask(label))
 
 
+def names_at_hand(folder: Path | None) -> bool:
+    """True if the identities are unlocked, so that words about to be recorded can be searched for sealed names."""
+    return opening.holds(find_workspace(folder), "identities")
+
+
 @contextmanager
 def opened(folder: Path | None, *, identities: bool = False, descriptor: int | None = None) -> Iterator[Session]:
     """A session on the workspace, unlocked first if need be."""

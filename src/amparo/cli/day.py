@@ -6,9 +6,11 @@ from typing import Any
 import click
 
 from amparo.app import importing, people
-from amparo.cli.common import opened, passphrase_option, progress, verb
-from amparo.cli.forms import ask_again, ask_interview, identity_from, read_form, split_pairs
+from amparo.app.naming import NameInWords
+from amparo.cli.common import names_at_hand, opened, passphrase_option, progress, verb
+from amparo.cli.forms import ask_again, ask_field_again, ask_interview, identity_from, read_form, split_pairs
 from amparo.kernel import ids
+from amparo.kernel.errors import AmparoError
 from amparo.kernel.i18n import _
 from amparo.record.model import AUDIENCES, LINKS, PURPOSES
 
@@ -131,6 +133,18 @@ def interview(
             click.echo(str(error), err=True)
             number = int(str(error.facts["number"]))
             raw["claims"][number - 1]["text"] = ask_again(number)
+        except NameInWords as error:
+            if form:
+                raise
+            click.echo(str(error), err=True)
+            field = str(error.facts["field"])
+            raw[field] = ask_field_again(field)
+        except AmparoError as error:  # a wrong passphrase, a full disk, a stick pulled out: keep what was typed, try again
+            if form:
+                raise
+            click.echo(str(error), err=True)
+            if not click.confirm(_("What you typed is not recorded yet. Try again?"), default=True, err=True):
+                raise
     text = _("Recorded as source {source}: claims {claims}.").format(source=made["source"], claims=", ".join(made["claims"]))
     return data, text if raw.get("consent") else text + "\n" + _("No consent was recorded; `amparo consent` adds it.")
 
@@ -179,7 +193,7 @@ def consent(
         "how": how,
         "withdrawn": withdraw,
     }
-    with opened(folder, descriptor=passphrase_fd) as session:
+    with opened(folder, identities=names_at_hand(folder), descriptor=passphrase_fd) as session:
         people.give_consent(session, person_handle, source, raw)
         data = {"demo": session.demo, "person": person_handle, "source": source or None, **raw}
     about = _("source {source}").format(source=source) if source else _("every source")
@@ -209,7 +223,7 @@ def consent(
 @verb
 def correct(handle: str, fields: tuple[str, ...], reason: str, passphrase_fd: int | None, folder: Path | None) -> Result:
     chosen = dict(people.field_pair(pair) for pair in fields)
-    with opened(folder, descriptor=passphrase_fd) as session:
+    with opened(folder, identities=names_at_hand(folder), descriptor=passphrase_fd) as session:
         new = people.correct(session, handle, chosen, reason)
         data = {"demo": session.demo, "handle": new, "supersedes": handle}
     return data, _("{new} supersedes {old}.").format(new=new, old=handle)
@@ -228,7 +242,7 @@ def correct(handle: str, fields: tuple[str, ...], reason: str, passphrase_fd: in
 @passphrase_option
 @verb
 def link(of: str, kind: str, to: str, reason: str, passphrase_fd: int | None, folder: Path | None) -> Result:
-    with opened(folder, descriptor=passphrase_fd) as session:
+    with opened(folder, identities=names_at_hand(folder), descriptor=passphrase_fd) as session:
         handle = people.link(session, kind, of, to, reason)
         data = {"demo": session.demo, "handle": handle}
     return data, _("Recorded: {of} {kind} {to}.").format(of=of, kind=kind, to=to)

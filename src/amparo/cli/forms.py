@@ -6,6 +6,7 @@ from typing import Any
 import click
 import yaml
 
+from amparo.app.session import stop_asked
 from amparo.cli.common import read_text
 from amparo.kernel import dates
 from amparo.kernel.errors import BadDate, BadInput
@@ -112,7 +113,7 @@ def ask_interview() -> dict[str, Any]:
     }
     click.echo(
         _("\nNow what was said, one sentence at a time, in the person's words; handles instead of names.\n"
-          "Enter alone ends it; Ctrl-C leaves without recording anything."), err=True,
+          "Enter alone ends it; Ctrl-C asks, then leaves without recording anything."), err=True,
     )  # fmt: skip
     while text := _ask(_("Sentence {number}").format(number=len(form["claims"]) + 1)):
         form["claims"].append(
@@ -126,6 +127,11 @@ def ask_interview() -> dict[str, Any]:
 def ask_again(number: int) -> str:
     """Ask for sentence ``number`` anew."""
     return _ask(_("Sentence {number}, again").format(number=number))
+
+
+def ask_field_again(field: str) -> str:
+    """Ask for another field anew."""
+    return _ask(_("{field}, again").format(field=field.replace("_", " ").capitalize()))
 
 
 def _ask_consent() -> dict[str, Any]:
@@ -144,7 +150,14 @@ def _ask_consent() -> dict[str, Any]:
 
 def _ask(question: str, default: str = "", check: Callable[[str], str] = str.strip) -> str:
     """One answer; ``check`` returns it as it is kept, or raises click.UsageError and the question is asked again."""
-    return str(click.prompt(question, default=default, show_default=bool(default), value_proc=check, err=True))
+    while True:
+        try:
+            return str(click.prompt(question, default=default, show_default=bool(default), value_proc=check, err=True))
+        except click.Abort:  # Ctrl-C, perhaps meant to copy; a second one leaves
+            click.echo(err=True)
+            if click.confirm(_("Leave without recording anything?"), default=False, err=True):
+                raise
+            stop_asked.clear()
 
 
 def _date(text: str) -> str:

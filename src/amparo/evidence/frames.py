@@ -37,7 +37,7 @@ FAILURES: Final = ("unreadable", "memory", "missing", "fault")
 _MEDIA_TYPE: Final = re.compile(
     r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}(;[ -~]{0,200})?", re.IGNORECASE
 )
-_DEEPEST: Final = 12
+DEEPEST: Final = 12
 _FAR: Final = 1 << 63
 
 
@@ -46,20 +46,25 @@ class Misbehaved(Exception):
 
 
 def pack(finding: Finding) -> list[Any]:
-    """A finding other than a Chunk as what JSON can hold. Raises TypeError for anything else."""
+    """A finding other than a Chunk as what JSON can hold, cut to size. Raises TypeError for anything else.
+
+    A reader hands on what stands in a file (a name, a media type it claims); what does not fit must not look like an attack.
+    """
     match finding:
         case Text():
-            return ["T", finding.locator, finding.text, finding.language]
+            return ["T", finding.locator[:1000], finding.text, finding.language[:35]]
         case Facts():
-            return ["K", finding.kind, finding.data]
+            return ["K", finding.kind[:64], finding.data]
         case Fingerprint():
-            return ["P", finding.kind, finding.place, finding.bits.hex(), finding.quality]
+            return ["P", finding.kind[:64], finding.place[:1000], finding.bits.hex(), max(0, min(100, finding.quality))]
         case Member():
-            return ["M", finding.name, finding.path, finding.relation, finding.media_type, finding.modified]
+            kind = finding.media_type[:300] if _MEDIA_TYPE.fullmatch(finding.media_type[:300]) else ""
+            modified = finding.modified if abs(finding.modified) < _FAR else 0
+            return ["M", finding.name[:4096], finding.path[:4096], finding.relation, kind, modified]
         case MemberEnd():
-            return ["E", finding.problem]
+            return ["E", finding.problem[:2000]]
         case Warn():
-            return ["W", finding.sentence]
+            return ["W", finding.sentence[:2000]]
     raise TypeError(type(finding).__name__)
 
 
@@ -151,7 +156,7 @@ def _number(value: Any, least: int, most: int) -> int:
 
 
 def _check_data(value: Any, depth: int) -> None:
-    if depth > _DEEPEST:
+    if depth > DEEPEST:
         raise Misbehaved("depth")
     if isinstance(value, str):
         words(value, MOST[FINDINGS])

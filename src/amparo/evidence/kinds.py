@@ -68,6 +68,7 @@ _TEXT_NAMES: Final = {
 }  # fmt: skip
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _BINARY: Final = bytes([*range(7), 14, 15, *range(16, 26), 28, 29, 30, 31, 127])
+_CONTROLS: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")
 _ZIP_ENTRY: Final = re.compile(rb"PK\x03\x04.{22}(.)(.)(.)(.)", re.DOTALL)
 _ODF: Final = re.compile(rb"application/(?:vnd\.oasis\.opendocument\.[a-z-]{1,30}|epub\+zip|vnd\.sun\.xml\.[a-z.]{1,30})")
 _MBOX: Final = re.compile(rb"From \S{1,200}.{0,60}\d\d:\d\d[^\n]{0,80}\r?\n[!-9;-~]{1,80}:")
@@ -211,10 +212,11 @@ def encoding(head: bytes) -> str:
         if head.startswith(mark):
             return name
     even, odd = head[0::2], head[1::2]
-    if len(head) >= 4 and odd.count(0) * 10 > len(odd) * 4 and even.count(0) * 10 < len(even):
-        return "utf-16-le"
-    if len(head) >= 4 and even.count(0) * 10 > len(even) * 4 and odd.count(0) * 10 < len(odd):
-        return "utf-16-be"
+    for high, low, name in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
+        latin = high.count(0) * 10 > len(high) * 4 and low.count(0) * 10 < len(low)
+        other = len(high) > 16 and (high.count(0) + high.count(4) + high.count(6)) * 10 > len(high) * 9  # Cyrillic, Arabic
+        if len(head) >= 4 and (latin or other) and not _CONTROLS.search(head[: len(head) & ~1].decode(name, "replace")):
+            return name
     if head.translate(None, _BINARY) != head:
         return ""
     for cut in range(4):  # the last letter may have been cut

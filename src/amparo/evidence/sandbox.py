@@ -13,16 +13,15 @@ How strong the walls are depends on the system; ``strength`` says it. See docs/g
 """
 
 import ast
+import functools
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,16 +31,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
-import amparo
-from amparo.evidence import frames, jail
+from amparo.evidence import frames, jail, walls
 from amparo.evidence.findings import Chunk, Finding, Hints, Member, MemberEnd
+from amparo.evidence.walls import BUBBLEWRAP, LEVELS
 from amparo.evidence.worker import STATUS
 from amparo.kernel.errors import AmparoError, BadInput
 from amparo.kernel.i18n import N_, _
 from amparo.kernel.text import printable
 
-BUBBLEWRAP, PROCESS = "bubblewrap", "process"
-LEVELS: Final = (BUBBLEWRAP, PROCESS)
 _READER: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _START: Final = 20.0  # seconds for the libraries' process to start
 _END: Final = 2.0
@@ -132,10 +129,11 @@ class Reader:
     """True for one that takes so long that it is run when asked for only."""
 
 
-def readers(folder: Path | None = None) -> dict[str, Reader]:
+@functools.cache
+def readers() -> dict[str, Reader]:
     """The readers there are, by module; their constants are read, and none of them is imported."""
     found = {}
-    for path in sorted((folder or Path(__file__).parent / "readers").glob("*.py")):
+    for path in sorted((Path(__file__).parent / "readers").glob("*.py")):
         constants: dict[str, Any] = {}
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -201,7 +199,7 @@ class Sandbox:
             raise SandboxUnavailable(why=_("no process answered"))
 
     def _try(self, level: str) -> bool:
-        command = _command(level, self._plugins)
+        command = walls.command(level, self._plugins)
         if command is None:
             return False
         ours, theirs = socket.socketpair()
@@ -435,52 +433,7 @@ class _Visit:
         raise ReaderCrashed(reader=self._reader, why=why)
 
 
-# -- the walls --------------------------------------------------------------------------------------------------------------
-
-
-def _libraries(plugins: Path | None) -> tuple[list[str], list[str]]:
-    """(sys.path of the sandbox beyond the standard library, all paths it may read)."""
-    package = Path(amparo.__file__).resolve().parent
-    sites = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    sites |= {path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")}
-    folders = sorted(path for path in sites if Path(path).is_dir())
-    bases = {sys.base_prefix, sys.base_exec_prefix, os.path.realpath(sys.base_prefix)}
-    system = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store"]
-    system += ["/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/System", "/Library"]
-    extra = [str(plugins.resolve())] if plugins else []
-    readable = [path for path in system if os.path.lexists(path)]
-    readable += [path for path in (*sorted(bases), *folders, str(package), *extra) if not path.startswith("/usr/")]
-    return [str(package.parent), *folders], [path for path in readable if path not in ("/", "/usr/local")]
-
-
-def _command(level: str, plugins: Path | None) -> list[str] | None:
-    """What to start, None where the level is not to be had."""
-    path, readable = _libraries(plugins)
-    folder = str(plugins.resolve()) if plugins else ""
-    start = (
-        f"import sys; sys.path += {path!r}; from amparo.evidence.worker import main; main({readable!r}, {level!r}, {folder!r})"
-    )
-    python = [os.path.realpath(sys.executable), "-I", "-S", "-B", "-X", "utf8", "-c", start]
-    if level == PROCESS:
-        return python
-    bubblewrap = shutil.which("bwrap") if sys.platform == "linux" else None
-    if bubblewrap is None:
-        return None
-    root = os.geteuid() == 0
-    # --die-with-parent would mean the death of the thread that started it; a closed socket ends all in here anyway
-    walls = [bubblewrap, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
-    if root:  # the process inside becomes nobody by itself, so that root's files and privileges are out of reach
-        walls += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    else:
-        walls += ["--unshare-user"]
-    for place in readable:
-        if Path(place).is_symlink():
-            walls += ["--symlink", os.readlink(place), place]  # noqa: PTH115 - the link as it is written
-        else:
-            for above in reversed(Path(place).parents[:-1]):  # made 0700 otherwise, and nobody could not pass
-                walls += ["--perms", "0755", "--dir", str(above)]
-            walls += ["--ro-bind-try", place, place]
-    return [*walls, "--dev", "/dev", "--remount-ro", "/", "--new-session", "--chdir", "/", "--", *python]
+# -- in words ----------------------------------------------------------------------------------------------------------
 
 
 def strength() -> str:
@@ -492,11 +445,11 @@ def strength() -> str:
     except SandboxUnavailable as error:
         return str(error)
     names = {
-        jail.NETWORK: _("no network"),
-        jail.FILES: _("no file but the program's own libraries"),
-        jail.CALLS: _("a filter on system calls"),
-        jail.ALONE: _("no sight of other processes"),
-        jail.USER: _("no privileges of root"),
+        jail.NETWORK: (_("no network"), _("the network")),
+        jail.FILES: (_("no file but the program's own libraries"), _("files that this user may read")),
+        jail.CALLS: (_("a filter on system calls"), _("dangerous system calls")),
+        jail.ALONE: (_("no sight of other processes"), _("other processes of this user")),
+        jail.USER: (_("no privileges of root"), _("the privileges of root")),
     }
     if level == BUBBLEWRAP:
         held |= {jail.FILES, jail.ALONE}
@@ -505,7 +458,7 @@ def strength() -> str:
     if hasattr(os, "geteuid") and os.geteuid() != 0:
         held |= {jail.USER}
     how = _("a bubblewrap sandbox") if level == BUBBLEWRAP else _("a separate process")
-    has = ", ".join([*(text for name, text in names.items() if name in held), _("limits on memory, time and output")])
+    has = ", ".join([*(has for name, (has, _lacks) in names.items() if name in held), _("limits on memory, time and output")])
     said = _("Each file is read in {how} with {has}.").format(how=how, has=has)
-    lacks = ", ".join(text for name, text in names.items() if name not in held)
-    return said + (" " + _("Not to be had on this system: {lacks}.").format(lacks=lacks) if lacks else "")
+    lacks = ", ".join(lacks for name, (_has, lacks) in names.items() if name not in held)
+    return said + (" " + _("This system does not let it shut off: {lacks}.").format(lacks=lacks) if lacks else "")

@@ -14,10 +14,10 @@ import io
 import json
 import math
 import os
-import resource
 import signal
 import socket
 import struct
+import sys
 import time
 from collections import OrderedDict
 from contextlib import suppress
@@ -25,7 +25,11 @@ from types import ModuleType
 from typing import Any, Final
 
 from amparo.evidence import frames, jail, readers
-from amparo.evidence.findings import Chunk, Facts, Finding, Hints, MemberEnd, Text, Unreadable
+from amparo.evidence.findings import Chunk, Facts, Finding, Hints, MemberEnd, Text, Unreadable, Warn
+from amparo.kernel.i18n import _
+
+if sys.platform != "win32":
+    import resource
 
 STATUS: Final = struct.Struct(">iqd")  # what waitpid said, peak memory in KiB, processor seconds
 _BLOCK: Final = 1 << 18
@@ -145,7 +149,7 @@ def _work(data: int, job: dict[str, Any], module: ModuleType | str, readable: li
     os.dup2(data, 3)
     os.closerange(4, 4096)
     os.closerange(0, 3)
-    for _ in range(3):
+    for _descriptor in range(3):
         os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     jail.limit(job["memory"], job["cpu"], programs=programs, alone=alone)
     jail.close_doors(readable, programs=programs, alone=alone)
@@ -214,9 +218,13 @@ class _Parent:
                 self.tell(Text(finding.locator, finding.text[start : start + frames.MOST_TEXT], finding.language))
             return
         if isinstance(finding, Facts):
-            finding = Facts(finding.kind, _plain(finding.data))
+            self.flush()
+            finding = Facts(finding.kind, _plain(finding.data, 0))
+            if len(_json(finding.data)) > frames.MOST[frames.FINDINGS] // 2:
+                sentence = _("The facts of kind “{kind}” are longer than can be kept, and were left out.")
+                finding = Warn(sentence.format(kind=finding.kind[:64]))
         self._waiting.append(frames.pack(finding))
-        self._size += len(finding.text) if isinstance(finding, Text) else 1000
+        self._size += 100 + (len(finding.text) if isinstance(finding, Text) else 900)  # far fewer than MOST_FINDINGS fit
         late = time.monotonic() - self._since > _LATE
         if self._size > 1 << 16 or late or isinstance(finding, (Facts, MemberEnd)):
             self.flush()
@@ -237,9 +245,7 @@ class _Parent:
         self._frame(frames.FAILED, [what, sentence[:2000]])
 
     def _frame(self, kind: bytes, value: object) -> None:
-        payload = json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
-        if len(payload) > frames.MOST[kind] and kind == frames.FINDINGS:
-            raise Unreadable("What is said of this file is longer than a file's facts can be.")
+        payload = _json(value)
         self._write(frames.HEAD.pack(kind, len(payload)) + payload)
 
     def _write(self, data: bytes) -> None:
@@ -248,17 +254,23 @@ class _Parent:
             view = view[os.write(self._descriptor, view) :]
 
 
-def _plain(value: Any) -> Any:
-    """Facts with what JSON cannot hold (not a number, infinite) as None and bytes in hexadecimal."""
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """Facts as JSON and the parent take them: not a number and infinite as None, bytes in hexadecimal, the rest as text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key)[:1000]: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+    if isinstance(value, dict) and depth < frames.DEEPEST:
+        return {str(key)[:1000]: _plain(entry, depth + 1) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)) and depth < frames.DEEPEST:
+        return [_plain(entry, depth + 1) for entry in value]
     if isinstance(value, bytes):
         return value.hex()
-    return value if isinstance(value, (str, int, type(None))) else str(value)
+    if isinstance(value, int) and abs(value) < 1 << 62:
+        return value
+    return value if isinstance(value, (str, type(None))) else str(value)[:1000]
 
 
 class Served(io.RawIOBase):

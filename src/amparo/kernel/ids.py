@@ -19,6 +19,9 @@ _DEVICE_SHIFT = 40
 _FORM = re.compile(r"([A-Z])-(?:([1-9][0-9]{0,5})-)?([0-9]{1,12})", re.ASCII)
 
 
+_LOOKALIKES = str.maketrans("РСЕАМХВ\u2010\u2011\u2012\u2013\u2212", "PCEAMXV-----")
+
+
 class Handle(NamedTuple):
     """kind (a key of KINDS), device (number of the device that gave it, 1 ..), number (1 ..)."""
 
@@ -38,7 +41,7 @@ class Handle(NamedTuple):
 
 def parse(text: str) -> Handle:
     """Read ``P-0001``, ``p-1`` or ``C-2-345``. Raises BadHandle."""
-    match = _FORM.fullmatch(text.strip().upper())
+    match = _FORM.fullmatch(text.strip().upper().translate(_LOOKALIKES))
     if match is None or match[1] not in LETTERS or int(match[3]) == 0 or int(match[3]) >= 1 << _DEVICE_SHIFT:
         raise BadHandle(text=text[:40])
     return Handle(LETTERS[match[1]], int(match[2] or 1), int(match[3]))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from amparo.kernel import cbor
-from amparo.kernel.errors import BadInput, NotCanonical
+from amparo.kernel.errors import BadInput, NotCanonical, Unverified
 from amparo.kernel.i18n import N_, _
 from amparo.vault.seal import BadSignature, SigningKey, VerifyKey, check_signature, cose_parts
 
@@ -20,6 +20,13 @@ _CONTEXT: Final = b"amparo/checkpoint/1"
 
 class BadCheckpoint(BadInput):
     template = N_("This is not a checkpoint ({why}); copy it again, from the line “amparo checkpoint” to its end.")
+
+
+class CheckpointFalse(Unverified):
+    template = N_(
+        "The signature on the checkpoint of {date} is not valid: it was mistyped or altered, or is of another workspace; copy it "
+        "again from where it is kept."
+    )
 
 
 class Head(NamedTuple):
@@ -46,9 +53,12 @@ class Checkpoint:
         return datetime.fromtimestamp(self.ms / 1000, UTC).date().isoformat()
 
     def check(self, key: VerifyKey) -> None:
-        """Raises BadSignature."""
+        """Raises CheckpointFalse."""
         payload, signature = cose_parts(self.raw)
-        check_signature(payload, signature, key, _CONTEXT, "the checkpoint")
+        try:
+            check_signature(payload, signature, key, _CONTEXT, "the checkpoint")
+        except BadSignature:
+            raise CheckpointFalse(date=self.date) from None
 
     def text(self) -> str:
         """The checkpoint as lines to print or to send: base32 of the signed bytes."""

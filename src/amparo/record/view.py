@@ -248,7 +248,13 @@ class RecordView(RecordWriter):
         return self._next.get((kind, device), 1)
 
     def find(self, dataset: str, key: str, table: str) -> tuple[str, bytes] | None:
-        """(handle, digest) of the current row under an import key, or None: how a re-import knows what it has seen."""
+        """(handle, digest) of the current row under an import key (with no dataset: under a handle), or None: how a re-import
+        knows what it has seen.
+        """
+        if not dataset and table in (Claim.TYPE, Entity.TYPE):
+            stored = self.claim(key) if table == Claim.TYPE else None
+            row = stored.claim if stored else self.entity(key) if table == Entity.TYPE else None
+            return (row.handle, digest(table, row.to_row())) if row else None
         if table == Claim.TYPE:
             where = "c.key = ? AND c.key <> '' AND c.dataset = ?"
             found = [stored for name in ("claims", "grounds") for stored in self._claims(name, where, key, dataset)]

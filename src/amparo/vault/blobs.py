@@ -11,8 +11,9 @@ file once looks its SHA-256 up in the record first. Without the compartment's ke
 bytes, even by who has the file.
 
 The key is returned once and kept nowhere here: it belongs into a ledger part (``items@1``), whose destruction erases the
-file everywhere, backups included; ``erase`` frees this copy. Sealing order: write, fsync, rename, fsync the folder, return;
-the caller appends the entry only then. No plain text ever reaches the disk. See blob_format for the bytes.
+file everywhere, backups included; ``erase`` frees this copy. A file that was moved to a cold store is read from there
+(``Elsewhere``). Sealing order: write, fsync, rename, fsync the folder, return; the caller appends the entry only then. No
+plain text ever reaches the disk. See blob_format for the bytes.
 """
 
 import hmac
@@ -25,8 +26,9 @@ from pathlib import Path
 from typing import Final
 
 from amparo.kernel.errors import DiskRefused
-from amparo.vault.blob_format import TAG, BlobMissing, BlobReader
+from amparo.vault.blob_format import TAG, BlobMissing, BlobReader, sealed_size
 from amparo.vault.blob_stages import (
+    SMALL,
     Packer,
     Readable,
     Running,
@@ -46,6 +48,8 @@ _PACK: Final = "amparo/blob-pack/1"
 _ADDRESS: Final = re.compile(r"([0-9a-f]{64})(?::(0|[1-9][0-9]{0,9}):([1-9][0-9]{0,9}))?", re.ASCII)
 
 Progress = Callable[[int], None]
+Elsewhere = Callable[[str, str, bytes, int, bytes, int | None], BlobReader | None]
+"""(name, address, key, size, SHA-256, offset if in a pack) -> a reader of a file that is not in the folder, or None."""
 
 
 def _silent(_: int) -> None:
@@ -59,9 +63,14 @@ def _raise(error: SourceUnreadable) -> None:
 class BlobStore:
     """The sealed files of one compartment, in a folder that compartments share. Not for two threads at one time."""
 
-    def __init__(self, folder: Path, id_key: bytes, disk: Disk | None = None) -> None:
-        """``folder`` is the workspace's ``blobs``; ``id_key`` CompartmentKey.blob_id_key (used for new addresses only)."""
-        self._folder, self._id_key, self._disk = folder, id_key, disk or Disk()
+    def __init__(
+        self, folder: Path, id_key: bytes, disk: Disk | None = None, elsewhere: Elsewhere | None = None
+    ) -> None:
+        """``folder`` is the workspace's ``blobs``; ``id_key`` CompartmentKey.blob_id_key (used for new addresses only).
+
+        ``elsewhere`` reads what is not in the folder.
+        """
+        self._folder, self._id_key, self._disk, self._elsewhere = folder, id_key, disk or Disk(), elsewhere
 
     # -- sealing ------------------------------------------------------------------------------------------------------
 
@@ -127,12 +136,12 @@ class BlobStore:
 
         Raises BlobMissing and BlobTruncated here; BlobErased, BlobAltered and BlobHashWrong while reading.
         """
-        address, offset, length = _parse(blob)
-        if offset is None:
-            return BlobReader(self._object(address), blob, key, size, sha256)
-        if length != size + TAG:
-            raise BlobMissing(blob=blob)
-        return BlobReader(self._pack(address), blob, key, size, sha256, packed_at=offset)
+        path, offset, _ = self.place(blob, size)
+        if self._elsewhere is not None and not path.exists():
+            reader = self._elsewhere(self.name(path), blob, key, size, sha256, offset)
+            if reader is not None:
+                return reader
+        return BlobReader(path, blob, key, size, sha256, packed_at=offset)
 
     def verify(self, blob: str, key: bytes, size: int, sha256: bytes, progress: Progress = _silent) -> None:
         """Read a sealed file from start to end and drop it. Raises what ``open`` and reading raise."""
@@ -143,9 +152,49 @@ class BlobStore:
 
     def stored(self) -> Iterator[str]:
         """Yield the address of every object and pack in the folder (of all compartments): what a clean-up compares with."""
+        for path in self.files():
+            yield path.name
+
+    def files(self) -> Iterator[Path]:
+        """Yield every object, then every pack, each by address."""
         for path in sorted((*self._folder.glob("objects/??/*"), *self._folder.glob("packs/*"))):
             if _ADDRESS.fullmatch(path.name):
-                yield path.name
+                yield path
+
+    def place(self, blob: str, size: int) -> tuple[Path, int | None, int]:
+        """Where a sealed file of ``size`` bytes lies: file, offset if it is a pack, sealed bytes.
+
+        Raises BlobMissing for an address and size that do not belong together: they were never given.
+        """
+        address, offset, length = parse(blob)
+        if offset is None:
+            if size < 0:
+                raise BlobMissing(blob=blob)
+            return self._object(address), None, sealed_size(size)
+        if length != size + TAG or size >= SMALL:
+            raise BlobMissing(blob=blob)
+        return self._pack(address), offset, length
+
+    def name(self, path: Path) -> str:
+        """The name under which every copy of the store keeps a file of ``files``: objects/ab/<address>, packs/<address>."""
+        return path.relative_to(self._folder).as_posix()
+
+    # -- copies of what is sealed: the caller has opened every byte with its key before it comes here ---------------------
+
+    def put_back(self, path: Path, pieces: Iterable[bytes]) -> None:
+        """Write a file of ``files`` anew; after a power cut it holds the old bytes or the new ones. Durable on return.
+
+        An error in ``pieces`` leaves all as it was. Only for who holds the workspace's lock (``clean``).
+        """
+        with self._draft() as (draft, writer):
+            for piece in pieces:
+                writer.write(memoryview(piece))
+            self._commit(draft, writer, path)
+
+    def drop(self, path: Path) -> None:
+        """Remove a file of ``files`` that is kept elsewhere. Durable on return."""
+        self._disk.unlink(path)
+        self._disk.fsync_dir(path.parent)
 
     # -- removing -----------------------------------------------------------------------------------------------------
 
@@ -154,7 +203,7 @@ class BlobStore:
 
         Does nothing where it is gone already. Flash memory may keep old bytes: the caller destroys the key as well.
         """
-        address, offset, length = _parse(blob)
+        address, offset, length = parse(blob)
         if offset is None:
             self._disk.shred(self._object(address))
             return
@@ -162,6 +211,15 @@ class BlobStore:
         if offset + length <= self._disk.size(pack):
             self._disk.write_at(pack, offset, bytes(length))
             self._disk.fsync(pack)
+
+    def erase_stray(self, stray: str) -> None:
+        """Overwrite what no item owns: an object, a place in a pack, or a whole pack."""
+        address, offset, _ = parse(stray)
+        pack = self._pack(address)
+        if offset is None and pack.exists():
+            self._disk.shred(pack)
+        else:
+            self.erase(stray)
 
     def clean(self) -> None:
         """Remove what an interrupted sealing left. Only for who holds the workspace's lock, before any sealing starts."""
@@ -200,8 +258,8 @@ class BlobStore:
         self._disk.fsync_dir(target.parent)
 
 
-def _parse(blob: str) -> tuple[str, int | None, int]:
-    """Split an address into (name, offset or None, length). Raises BlobMissing for anything we never gave."""
+def parse(blob: str) -> tuple[str, int | None, int]:
+    """Split an address into (name, offset in a pack or None, length). Raises BlobMissing for anything we never gave."""
     match = _ADDRESS.fullmatch(blob)
     if match is None:
         raise BlobMissing(blob=blob[:80])
