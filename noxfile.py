@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent
 BUILT = ROOT / "build" / "wheel"
 # What some tests use of the system, and the Debian package that has it. Without it those tests are skipped, visibly.
 PROGRAMS = {
-    "pdftoppm": "poppler-utils", "openssl": "openssl", "restic": "restic", "bwrap": "bubblewrap",
-    "chromium": "chromium", "tesseract": "tesseract-ocr tesseract-ocr-rus tesseract-ocr-ara", "exiftool": "libimage-exiftool-perl", "flite": "flite",
+    "pdftoppm": "poppler-utils", "openssl": "openssl", "restic": "restic", "bwrap": "bubblewrap", "chromium": "chromium",
+    "tesseract": "tesseract-ocr tesseract-ocr-rus tesseract-ocr-ara", "exiftool": "libimage-exiftool-perl", "flite": "flite",
 }
 LIBRARIES = {"archive": "libarchive13"}
 
@@ -74,7 +74,7 @@ def _pytest(session: nox.Session, python: str, *words: str) -> None:
 
 def _system_packages(session: nox.Session) -> None:
     """Say which system packages are missing; as root in CI on Debian, try to install them."""
-    missing = [package for program, packages in PROGRAMS.items() if shutil.which(program) is None for package in packages.split()]
+    missing = [name for program, names in PROGRAMS.items() if shutil.which(program) is None for name in names.split()]
     missing += [package for library, package in LIBRARIES.items() if ctypes.util.find_library(library) is None]
     if missing and os.environ.get("CI") and shutil.which("apt-get") and os.geteuid() == 0:
         command = ["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", *missing]

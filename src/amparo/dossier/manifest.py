@@ -25,8 +25,8 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A numbered paragraph: ``number`` counts from 1 through the whole dossier; ``when`` a canonical partial date;
-    ``against`` the numbers of paragraphs that contradict it.
+    """A numbered paragraph: ``number`` counts from 1 through the whole dossier; ``when`` a canonical partial date, that of the
+    sentence ``lead``; ``against`` the numbers of paragraphs that contradict it.
     """
 
     number: int
@@ -34,6 +34,7 @@ class Paragraph:
     when: str = ""
     place: str = ""
     against: tuple[int, ...] = ()
+    lead: int = 0
 
     def claims(self) -> tuple[str, ...]:
         """The claims of all its sentences, in their order, each once."""

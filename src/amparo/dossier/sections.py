@@ -108,11 +108,13 @@ class Sections:
         return (LAST_DAY, 1 if kind == "place" else 2, "", title)
 
     def _paragraph(self, number: int, group: list[Told]) -> Paragraph:
-        first = _leading(self._record, group).claim
+        leading = _leading(self._record, group)
+        first = leading.claim
         for told in group:
             self.numbers[told.claim.handle] = number
         sentences = tuple(sentence(self._record, told) for told in group)
-        return Paragraph(number, sentences, first.valid, self._record.label(first.place) if first.place else "")
+        place = self._record.label(first.place) if first.place else ""
+        return Paragraph(number, sentences, first.valid, place, lead=group.index(leading))
 
     def _section(self, title: str, handle: str, paragraphs: tuple[Paragraph, ...]) -> Section:
         entity = self._record.entities.get(handle)
@@ -182,4 +184,4 @@ def _mark(lane: str, paragraph: Paragraph) -> Mark | None:
         return None
     first = known.earliest.isoformat() if known.earliest else ""
     last = known.latest.isoformat() if known.latest else ""
-    return Mark(lane, paragraph.sentences[0].text, paragraph.when, first, last, known.about, paragraph.number)
+    return Mark(lane, paragraph.sentences[paragraph.lead].text, paragraph.when, first, last, known.about, paragraph.number)

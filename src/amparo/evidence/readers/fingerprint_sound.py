@@ -1,8 +1,8 @@
 """Takes the Chromaprint fingerprint of the first sound track of a recording or video.
 
 Invariant: a fingerprint tells one recording and its copies from another, not who speaks; no more than four hours of sound are
-looked at. The library is loaded by its own name from the system's folders (Debian: libchromaprint1); without it this reader
-is not there, and says so.
+looked at. The library is loaded by its own name from the system's folders (Debian: libchromaprint1); where it is not, every
+recording says so.
 
 Source: chromaprint.h of Chromaprint 1.5 (acoustid.org), algorithm TEST2: 32 bits for each 1365 samples at 11,025 Hz.
 """
@@ -17,7 +17,7 @@ import av
 import av.error
 from av.audio.resampler import AudioResampler
 
-from amparo.evidence.findings import Finding, Fingerprint, Hints, Warn
+from amparo.evidence.findings import Finding, Fingerprint, Hints, Unreadable, Warn
 from amparo.evidence.readers.fingerprint_video import FAILED, opened
 from amparo.evidence.readers.transcript import clock
 from amparo.kernel.i18n import _
@@ -30,7 +30,7 @@ _LONGEST = 4 * 3600 * RATE
 _NAMES = ("libchromaprint.so.1", "libchromaprint.1.dylib", "chromaprint.dll")
 
 
-def _library() -> ctypes.CDLL:
+def _library() -> ctypes.CDLL | None:
     for name in _NAMES:
         with suppress(OSError):
             library = ctypes.CDLL(name)
@@ -38,7 +38,7 @@ def _library() -> ctypes.CDLL:
             for function in ("free", "start", "feed", "finish", "get_raw_fingerprint", "dealloc"):
                 getattr(library, f"chromaprint_{function}").argtypes = _ARGUMENTS[function]
             return library
-    raise ImportError(_("libchromaprint (on Debian: libchromaprint1)"), name="libchromaprint1")
+    return None
 
 
 _ARGUMENTS: dict[str, tuple[Any, ...]] = {
@@ -49,7 +49,8 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "get_raw_fingerprint": (ctypes.c_void_p, ctypes.POINTER(ctypes.POINTER(ctypes.c_uint32)), ctypes.POINTER(ctypes.c_int)),
     "dealloc": (ctypes.c_void_p,),
 }
-_CHROMAPRINT = _library()
+LIBRARY = _library()
+"""None where Chromaprint is not installed."""
 
 
 def read(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
@@ -58,18 +59,21 @@ def read(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
     None where there is no sound or less than three seconds of it. Raises Unreadable.
     """
     del hints
+    if LIBRARY is None:
+        raise Unreadable(_("Sound is compared by Chromaprint, which is not installed (on Debian: libchromaprint1); install it and "
+                           "read again with --again."))  # fmt: skip
     with opened(stream) as container:
         sound = next(iter(container.streams.audio), None)
         if sound is None:
             return
-        context = _CHROMAPRINT.chromaprint_new(_ALGORITHM)
+        context = LIBRARY.chromaprint_new(_ALGORITHM)
         try:
-            _CHROMAPRINT.chromaprint_start(context, RATE, 1)
-            samples, trouble = _feed(container, sound, context)
-            _CHROMAPRINT.chromaprint_finish(context)
-            bits = _raw(context)
+            LIBRARY.chromaprint_start(context, RATE, 1)
+            samples, trouble = _feed(LIBRARY, container, sound, context)
+            LIBRARY.chromaprint_finish(context)
+            bits = _raw(LIBRARY, context)
         finally:
-            _CHROMAPRINT.chromaprint_free(context)
+            LIBRARY.chromaprint_free(context)
     if bits:
         values = memoryview(bits).cast("I")
         moving = sum(one != other for one, other in pairwise(values))
@@ -78,7 +82,7 @@ def read(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
         yield Warn(_("The fingerprint of its sound ends at {at}: {why}.").format(at=clock(samples / RATE), why=trouble))
 
 
-def _feed(container: Any, sound: Any, context: int) -> tuple[int, str]:
+def _feed(library: ctypes.CDLL, container: Any, sound: Any, context: int) -> tuple[int, str]:
     """(samples that were heard, why not more)."""
     resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
     samples, damaged = 0, 0
@@ -94,7 +98,7 @@ def _feed(container: Any, sound: Any, context: int) -> tuple[int, str]:
             for frame in frames:
                 for out in resampler.resample(frame):
                     data = bytes(out.planes[0])[: out.samples * 2]
-                    _CHROMAPRINT.chromaprint_feed(context, data, out.samples)
+                    library.chromaprint_feed(context, data, out.samples)
                     samples += out.samples
             if samples > _LONGEST:
                 return samples, _("only its first four hours are compared")
@@ -103,11 +107,11 @@ def _feed(container: Any, sound: Any, context: int) -> tuple[int, str]:
     return samples, ""
 
 
-def _raw(context: int) -> bytes:
+def _raw(library: ctypes.CDLL, context: int) -> bytes:
     values, count = ctypes.POINTER(ctypes.c_uint32)(), ctypes.c_int()
-    if not _CHROMAPRINT.chromaprint_get_raw_fingerprint(context, ctypes.byref(values), ctypes.byref(count)) or not count.value:
+    if not library.chromaprint_get_raw_fingerprint(context, ctypes.byref(values), ctypes.byref(count)) or not count.value:
         return b""
     try:
         return bytes(ctypes.string_at(values, 4 * count.value))
     finally:
-        _CHROMAPRINT.chromaprint_dealloc(values)
+        library.chromaprint_dealloc(values)

@@ -207,7 +207,7 @@ def _remaining(page: _Page, spans: Any, painted: list[Rectangle], picture: Image
     text = page.letters()
     gone = {index for start, end in spans or () for index in range(int(start), int(end))}
     hides = _Hiding(page)
-    clear = round(_MARGIN * page.scale)
+    clear = 1  # pixel; the boxes have their margin already
     start = 0
     for end in range(len(text) + 1):
         if end < len(text) and not text[end].isspace() and text[end] not in "\ufffe\x02":
