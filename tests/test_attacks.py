@@ -435,7 +435,7 @@ def test_sealed_name_in_a_correction_a_link_or_a_reason(case: Path) -> None:
         for act in (
             lambda: people.correct(session, claims[0], {"text": f"{NAME} came."}, "slip"),
             lambda: people.correct(session, claims[0], {"text": "He came."}, f"as {NAME} says"),
-            lambda: people.link(session, "supports", *claims, f"both from {NAME}"),
+            lambda: people.link(session, "supports", claims[0], claims[1], f"both from {NAME}"),
             lambda: people.give_consent(session, "P-0001", "", {**CONSENT, "how": f"by letter of {NAME}"}),
             lambda: reading.show(session, "P-0001", reason=f"to call {NAME}'s sister"),
         ):

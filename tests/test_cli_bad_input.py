@@ -611,7 +611,7 @@ def mounted(*arguments: str, at: Path) -> Iterator[None]:
 
 
 def test_a_read_only_disk_is_named_and_can_still_be_read_and_verified(victim: Shell, tmp_path: Path) -> None:
-    """On a read-only mount every writing verb is exit 7 with the remedy; verify, status and search, which need not write, work."""
+    """On a read-only mount every writing verb is exit 7 with the remedy; verify, status and search need not write, and work."""
     folder = table(tmp_path / "in", HEAD + "RO1,made up,2017\n")
     counts = run(victim, "status").data["counts"]
     with mounted("--bind", str(victim.workspace), at=victim.workspace):

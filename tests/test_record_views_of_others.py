@@ -23,7 +23,8 @@ def test_passages_and_files_of_a_source(tmp_path: Path) -> None:
     """Passages are found by handle, source and words, masked in lists; files in order; erasing leaves none."""
     view = TestimonyView(Database(tmp_path / "t.db", KEY))
     rows = [Passage("Q-0001", "S-0001", "p. 1", "They took the gay man to Argun").to_row()]
-    files = [Item(f"D-{size:04d}", "S-0001", bytes(32), bytes(32), size, f"blob{size}", bytes(32), "a.txt").to_row() for size in (5, 6)]
+    items = [Item(f"D-000{size}", "S-0001", bytes(32), bytes(32), size, f"blob{size}", bytes(32), "a.txt") for size in (5, 6)]
+    files = [item.to_row() for item in items]
     with view.bulk():
         view.apply((1, 1, 0), Passage.TYPE, rows)
         view.apply((1, 1, 1), Item.TYPE, files)

@@ -185,8 +185,8 @@ class RowWarning:
 
 @dataclass(slots=True)
 class RowErrors:
-    """What an import found. ``kept`` the first errors, ``count`` of them all, ``rows`` how many rows have any, ``bad`` which (at
-    most MAX_BAD).
+    """What an import found. ``kept`` the first errors, ``count`` of them all, ``rows`` how many rows have any, ``bad`` which
+    (at most MAX_BAD).
 
     ``new``, ``changed``, ``unchanged`` count records; ``warned`` counts rows whose text on a person names a ground,
     ``warnings`` are the first of them.

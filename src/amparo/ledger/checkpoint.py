@@ -24,8 +24,8 @@ class BadCheckpoint(BadInput):
 
 class CheckpointFalse(Unverified):
     template = N_(
-        "The signature on the checkpoint of {date} is not valid: it was mistyped or altered, or is of another workspace; copy it "
-        "again from where it is kept."
+        "The signature on the checkpoint of {date} is not valid: it was mistyped or altered, or is of another workspace; copy "
+        "it again from where it is kept."
     )
 
 

@@ -60,8 +60,9 @@ def read(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
     """
     del hints
     if LIBRARY is None:
-        raise Unreadable(_("Sound is compared by Chromaprint, which is not installed (on Debian: libchromaprint1); install it and "
-                           "read again with --again."))  # fmt: skip
+        raise Unreadable(
+            _("Sound is compared by Chromaprint, which is not installed (on Debian: libchromaprint1); then read with --again.")
+        )
     with opened(stream) as container:
         sound = next(iter(container.streams.audio), None)
         if sound is None:

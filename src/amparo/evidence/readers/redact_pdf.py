@@ -407,8 +407,8 @@ def _to_unicode() -> bytes:
 # -- reading it again -------------------------------------------------------------------------------------------------------
 
 _KEYS = frozenset(
-    "/Type /Subtype /Pages /Count /Kids /Parent /MediaBox /Contents /Resources /XObject /I /Font /F /Width /Height /BitsPerComponent"
-    " /ColorSpace /Filter /Length /Producer /BaseFont /Encoding /DescendantFonts /ToUnicode /CIDSystemInfo /Registry /Ordering"
+    "/Type /Subtype /Pages /Count /Kids /Parent /MediaBox /Contents /Resources /XObject /I /Font /F /Width /Height"
+    " /BitsPerComponent /ColorSpace /Filter /Length /Producer /BaseFont /Encoding /DescendantFonts /ToUnicode /CIDSystemInfo /Registry /Ordering"
     " /Supplement /FontDescriptor /DW /CIDToGIDMap /FontName /Flags /FontBBox /ItalicAngle /Ascent /Descent /CapHeight"
     " /StemV".split()
 )  # fmt: skip

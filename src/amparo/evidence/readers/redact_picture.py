@@ -9,6 +9,7 @@ so it declares neither name nor types.
 """
 
 import io
+import warnings
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -24,23 +25,15 @@ _MOST_FRAMES = 1000
 _OUT = {"JPEG": "JPEG", "MPO": "JPEG", "HEIF": "JPEG", "AVIF": "JPEG", "JPEG2000": "JPEG", "WEBP": "WEBP", "TIFF": "TIFF"}
 _TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
 _BROKEN = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    SyntaxError,
-    EOFError,
-    ArithmeticError,
-    RuntimeError,
-)
+    OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, SyntaxError, EOFError, ArithmeticError, RuntimeError,
+)  # fmt: skip
 _TOLERANCE = 24  # of 255: how far JPEG may be from black inside a box
 Picture = Image.Image
 
 
 def read(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
     """Do what the option ``act`` says. Raises Unreadable."""
+    warnings.simplefilter("ignore")  # Pillow warns of what is damaged, and raises where it matters
     picture = opened(stream)
     boxes = hints.options.get("boxes")
     boxes = boxes if isinstance(boxes, dict) else {}
@@ -179,8 +172,9 @@ def _packed(frame: Picture) -> Any:
 
 # -- looking again ----------------------------------------------------------------------------------------------------------
 
-_USUAL = frozenset(("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "resolution", "compression", "adobe", "adobe_transform",
-                    "loop", "background", "timestamp", "duration"))  # fmt: skip
+_USUAL = frozenset(
+    "jfif jfif_version jfif_unit jfif_density dpi resolution compression adobe adobe_transform loop background timestamp duration".split()
+)
 _TIFF_TAGS = frozenset((254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 296, 297, 317, 338, 339))
 
 
@@ -206,7 +200,7 @@ def _wrong(stream: BinaryIO, picture: Picture, count: int, boxes: Data) -> Itera
 
 
 def filled(plain: Picture, box: tuple[int, int, int, int], tolerance: int, edge: int) -> bool:
-    """True if all pixels of a box are black to a tolerance, its edge left out; of a box that is all edge, those in its middle."""
+    """True if all pixels of a box are black to a tolerance, its edge left out; of one that is all edge, its middle."""
     left, top, right, bottom = box
     across, down = min(edge, (right - left - 1) // 2), min(edge, (bottom - top - 1) // 2)
     high = plain.crop((left + across, top + down, right - across, bottom - down)).getextrema()[1]
