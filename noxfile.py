@@ -23,7 +23,7 @@ PROGRAMS = {
     "pdftoppm": "poppler-utils", "openssl": "openssl", "restic": "restic", "bwrap": "bubblewrap", "chromium": "chromium",
     "tesseract": "tesseract-ocr tesseract-ocr-rus tesseract-ocr-ara", "exiftool": "libimage-exiftool-perl", "flite": "flite",
 }
-LIBRARIES = {"archive": "libarchive13"}
+LIBRARIES = {"archive": "libarchive13", "chromaprint": "libchromaprint1"}
 
 
 @nox.session

@@ -67,6 +67,8 @@ def read(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
         sound = next(iter(container.streams.audio), None)
         if sound is None:
             return
+        if sound.codec_context is None:
+            raise Unreadable(_("There is no decoder here for its sound, so it has no fingerprint."))
         context = LIBRARY.chromaprint_new(_ALGORITHM)
         try:
             LIBRARY.chromaprint_start(context, RATE, 1)

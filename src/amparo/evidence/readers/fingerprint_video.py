@@ -53,6 +53,8 @@ def read(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
         if not videos:
             return
         context = videos[0].codec_context
+        if context is None:
+            raise Unreadable(_("There is no decoder here for its frames, so they have no fingerprints."))
         if context.width * context.height > _LARGEST:
             raise Unreadable(_("Its frames claim {w} x {h} pixels, too many to take fingerprints.").format(
                 w=context.width, h=context.height))  # fmt: skip

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import Any, BinaryIO
 
 import pikepdf
@@ -90,14 +91,37 @@ class _Page:
         points = (get(raw, index) for index in range(self.text.count_chars()))
         return "".join(chr(point) if 0 < point < 0xD800 or 0xE000 <= point < 0x110000 else "\ufffe" for point in points)
 
-    def box(self, index: int) -> Rectangle | None:
-        """Where a character stands in pixels, with all its font may overhang; None for one that is drawn nowhere."""
+    def seen_orders(self, text: str) -> list[list[int]]:
+        """The numbers of the characters line by line as seen from each side of the page, where the file's order differs;
+        -1 stands for a line's end.
+
+        A word that is cut by a line's end is whole in one of these orders, or in the file's.
+        """
+        lines, start = [], 0
+        for line in text.splitlines(keepends=True):
+            places = range(start, start + len(line))
+            box = next((box for place in places if not text[place].isspace() and (box := self.box(place))), None)
+            if box is not None:
+                lines.append((box, places))
+            start += len(line)
+        orders = [
+            sorted(lines, key=lambda line: (line[0][side] * way, line[0][1 - side]))
+            for side, way in ((1, 1), (1, -1), (0, 1), (0, -1))
+        ]
+        fresh = [order for number, order in enumerate(orders) if order != lines and order not in orders[:number]]
+        return [[place for _box, places in order for place in (*places, -1)] for order in fresh]
+
+    def box(self, index: int, *, alike: bool = False) -> Rectangle | None:
+        """Where a character stands in pixels, with all its font may overhang; None for one that is drawn nowhere.
+
+        ``alike``: as high as the font's letters are, whether this one has a tail or an accent or not.
+        """
         edges: list[float] = []
         loose = pdfium.FS_RECTF()
         if pdfium.FPDFText_GetLooseCharBox(self.text.raw, index, ctypes.byref(loose)):
             edges += [loose.left, loose.bottom, loose.right, loose.top]
         tight = [ctypes.c_double() for _edge in range(4)]
-        if pdfium.FPDFText_GetCharBox(self.text.raw, index, *map(ctypes.byref, tight)):
+        if not (alike and edges) and pdfium.FPDFText_GetCharBox(self.text.raw, index, *map(ctypes.byref, tight)):
             left, right, bottom, top = (edge.value for edge in tight)
             edges += [left, bottom, right, top]
         corners = [
@@ -137,7 +161,8 @@ def _locate(document: pypdfium2.PdfDocument, number: int, options: Data) -> Iter
             yield Text(f"p. {number}", text)
         yield Facts("page", {
             "number": number, "width": page.points[0], "height": page.points[1], "characters": len(text),
-            "pictures": _has_pictures(page), "annotations": max(0, int(pdfium.FPDFPage_GetAnnotCount(page.page))),
+            "orders": [*page.seen_orders(text)], "pictures": _has_pictures(page),
+            "annotations": max(0, int(pdfium.FPDFPage_GetAnnotCount(page.page))),
         })  # fmt: skip
 
 
@@ -158,7 +183,7 @@ def _covered(page: _Page, spans: Any, *, lines: bool) -> list[Rectangle]:
     for start, end in spans if isinstance(spans, list) else ():
         held: list[Rectangle] = []
         for index in range(int(start), int(end)):
-            box = page.box(index)
+            box = page.box(index, alike=lines)
             if box is None:
                 continue
             if held and _one_line(held[-1], box):
@@ -166,7 +191,9 @@ def _covered(page: _Page, spans: Any, *, lines: bool) -> list[Rectangle]:
             else:
                 held.append(box)
         for left, top, right, bottom in held:
-            grown = (left - margin, top - margin, right + margin, bottom + margin)
+            thin = max(2, (min(right - left, bottom - top) + 3) // 4) if lines else 2  # the font's height, and room for tails
+            along, across = (margin, thin) if right - left >= bottom - top else (thin, margin)
+            grown = (left - along, top - across, right + along, bottom + across)
             if lines and bottom - top > 2 * (right - left) and int(end) - int(start) > 1:
                 grown = (grown[0], 0, grown[2], height)
             elif lines:
@@ -382,7 +409,11 @@ def _photographic(grey: Image.Image) -> bool:
 
 def _laid(word: _Word, point: float, height: float) -> bytes:
     """A word of the layer: its place, width and size rounded to the grid."""
-    left, top, right, bottom = (_GRID * round(edge * point / _GRID) for edge in word.box)
+    top, bottom = (_GRID * round(edge * point / _GRID) for edge in word.box[1::2])
+    left, right = (
+        _GRID * ceil(word.box[0] * point / _GRID),
+        _GRID * floor(word.box[2] * point / _GRID),
+    )
     size = max(_GRID, bottom - top)
     letters = word.text.encode("utf-16-be", "ignore")
     stretch = 100 * max(_GRID, right - left) / (0.5 * size * max(1, len(letters) // 2))
@@ -408,9 +439,9 @@ def _to_unicode() -> bytes:
 
 _KEYS = frozenset(
     "/Type /Subtype /Pages /Count /Kids /Parent /MediaBox /Contents /Resources /XObject /I /Font /F /Width /Height"
-    " /BitsPerComponent /ColorSpace /Filter /Length /Producer /BaseFont /Encoding /DescendantFonts /ToUnicode /CIDSystemInfo /Registry /Ordering"
-    " /Supplement /FontDescriptor /DW /CIDToGIDMap /FontName /Flags /FontBBox /ItalicAngle /Ascent /Descent /CapHeight"
-    " /StemV".split()
+    " /BitsPerComponent /ColorSpace /Filter /Length /Producer /BaseFont /Encoding /DescendantFonts /ToUnicode"
+    " /CIDSystemInfo /Registry /Ordering /Supplement /FontDescriptor /DW /CIDToGIDMap /FontName /Flags /FontBBox"
+    " /ItalicAngle /Ascent /Descent /CapHeight /StemV".split()
 )  # fmt: skip
 _TRAILER = frozenset(("/Size", "/Root", "/Info"))
 
@@ -436,6 +467,9 @@ def _check(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
             with closing(_Page(again, number, {"dpi": _CHECKED_DPI})) as page:
                 if (text := page.letters()).strip():
                     yield Text(f"p. {number}", text)
+                    for order in page.seen_orders(text):
+                        seen = "".join(text[place] if place >= 0 else "\n" for place in order)
+                        yield Text(f"p. {number} as seen", seen + "\n\n")
                 picture = page.drawn().convert("L")
                 for box in rectangles(boxes.get(str(number)), *page.size):
                     if not filled(picture, box, 24, 2):

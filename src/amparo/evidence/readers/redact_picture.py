@@ -173,8 +173,9 @@ def _packed(frame: Picture) -> Any:
 # -- looking again ----------------------------------------------------------------------------------------------------------
 
 _USUAL = frozenset(
-    "jfif jfif_version jfif_unit jfif_density dpi resolution compression adobe adobe_transform loop background timestamp duration".split()
-)
+    ("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "resolution", "compression", "adobe", "adobe_transform",
+     "loop", "background", "timestamp", "duration")
+)  # fmt: skip
 _TIFF_TAGS = frozenset((254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 296, 297, 317, 338, 339))
 
 
