@@ -20,7 +20,7 @@ SUBVERBS: Final = {
     "read": "evidence_read", "search": "evidence_read", "text": "evidence_read",
     "authority": "evidence_time", "timestamp": "evidence_time", "proofs": "evidence_time",
     "replay": "evidence_capture", "check-capture": "evidence_capture", "auto-archiver": "evidence_capture",
-    "similar": "evidence_near",
+    "similar": "evidence_near", "redact": "evidence_redact",
 }  # fmt: skip
 """Subverb -> the module amparo.cli.<name> that holds it; "" this one."""
 

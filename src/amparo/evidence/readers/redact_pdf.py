@@ -13,6 +13,7 @@ Sources: ISO 32000-1 (7.5 file structure, 9.3.6 rendering mode 3, 9.10.3 ToUnico
 
 import ctypes
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
@@ -191,13 +192,14 @@ def _covered(page: _Page, spans: Any, *, lines: bool) -> list[Rectangle]:
             else:
                 held.append(box)
         for left, top, right, bottom in held:
-            thin = max(2, (min(right - left, bottom - top) + 3) // 4) if lines else 2  # the font's height, and room for tails
-            along, across = (margin, thin) if right - left >= bottom - top else (thin, margin)
-            grown = (left - along, top - across, right + along, bottom + across)
-            if lines and bottom - top > 2 * (right - left) and int(end) - int(start) > 1:
-                grown = (grown[0], 0, grown[2], height)
-            elif lines:
-                grown = (0, grown[1], width, grown[3])
+            high, wide = bottom - top, right - left
+            if lines and high > 2 * wide and int(end) - int(start) > 1:  # a line that runs down the page
+                grown = (left - wide // 4, 0, right + wide // 4, height)
+            elif lines:  # the font's height and room for tails, whatever letters stand there
+                grown = (0, top - high // 4, width, bottom + high // 4)
+            else:
+                along, across = (margin, 2) if wide >= high else (2, margin)
+                grown = (left - along, top - across, right + along, bottom + across)
             clipped = max(0, grown[0]), max(0, grown[1]), min(width, grown[2]), min(height, grown[3])
             if clipped[0] < clipped[2] and clipped[1] < clipped[3]:
                 out.append(clipped)
@@ -443,11 +445,15 @@ _KEYS = frozenset(
     " /CIDSystemInfo /Registry /Ordering /Supplement /FontDescriptor /DW /CIDToGIDMap /FontName /Flags /FontBBox"
     " /ItalicAngle /Ascent /Descent /CapHeight /StemV".split()
 )  # fmt: skip
+_CONTENT = re.compile(
+    rb"q [\d.]+ 0 0 [\d.]+ 0 0 cm /I Do Q\n"
+    rb"(?:BT 3 Tr\n(?:/F \d+ Tf [\d.]+ Tz 1 0 0 1 -?\d+ -?[\d.]+ Tm <[0-9a-f]*> Tj\n)*ET\n)?"
+)
 _TRAILER = frozenset(("/Size", "/Root", "/Info"))
 
 
 def _check(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
-    """Yield every page's text and every stream as Text, and Facts "check" with a sentence for each thing that is wrong."""
+    """Yield every page's text, and Facts "check" with a sentence for each thing that is wrong."""
     wrong: list[str] = []
     boxes = value if isinstance(value := hints.options.get("boxes"), dict) else {}
     with pikepdf.open(stream) as document:
@@ -458,7 +464,9 @@ def _check(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
             if not isinstance(thing, pikepdf.Stream):
                 continue
             if thing.get("/Subtype") != "/Image":
-                yield Text(f"stream {place}", thing.read_bytes().decode("latin-1"))
+                data = thing.read_bytes()
+                if data != _to_unicode() and not _CONTENT.fullmatch(data):
+                    wrong.append(_("stream {place} holds what is not written here").format(place=place))
             elif thing.get("/Filter") == "/DCTDecode" and (what := jpeg_extras(thing.read_raw_bytes())):
                 wrong.append(_("picture {place} has segments {what}").format(place=place, what=what))
     stream.seek(0)
