@@ -21,6 +21,8 @@ SUBVERBS: Final = {
     "authority": "evidence_time", "timestamp": "evidence_time", "proofs": "evidence_time",
     "replay": "evidence_capture", "check-capture": "evidence_capture", "auto-archiver": "evidence_capture",
     "similar": "evidence_near", "redact": "evidence_redact",
+    "export": "evidence_court", "import": "evidence_court", "hand-over": "evidence_court", "receive": "evidence_court",
+    "sheet": "evidence_court",
 }  # fmt: skip
 """Subverb -> the module amparo.cli.<name> that holds it; "" this one."""
 
