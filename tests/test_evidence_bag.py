@@ -327,6 +327,10 @@ FORGED: dict[str, tuple[Callable[[Path], object], type[Exception]]] = {
     "edited custody table": (lambda bag: (bag / "data/custody/custody.csv").write_bytes(b"item\n"), FileNotAsSigned),
     "added file": (lambda bag: (bag / "data/items/D-0009.jpg").write_bytes(b"another"), FileNotAsSigned),
     "removed item": (lambda bag: (bag / "data/items/D-0002.txt").unlink(), FileNotAsSigned),
+    "a bomb of empty lists": (
+        lambda bag: (bag / disclosure.LEDGER).write_bytes(b"\x9a\0\x10\0\0" + b"\x80" * (1 << 20)),
+        BagRefused,
+    ),
     "no statement": (lambda bag: (bag / disclosure.STATEMENT).unlink(), DisclosureBad),
 }
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pikepdf
 import pytest
 from cli_kit import Shell
 from court_kit import NOTE, PICTURE, SECRETS, VERIFIER, exported, filled, overridden, resealed, verdict, workspace, wrong
@@ -145,6 +146,19 @@ def test_custody_of_several_devices_follows_from_one_root(session: Session, tmp_
     assert told["rows_opened"] == 2 and told["device"] != session.ring.device.hex()
     rows = list(csv.DictReader(io.StringIO((tmp_path / "bag/data/custody/custody.csv").read_text())))
     assert [row["entry"].partition(":")[0] for row in rows] == ["1", "1", "2"]
+
+
+def test_of_many_items_a_list_is_printed_and_all_else_is_as_with_few(session: Session, tmp_path: Path) -> None:
+    """Over a hundred items: one list instead of a sheet each; custody, signatures and files are verified for all."""
+    filled(session, tmp_path / "in", {f"{number:03}.txt": b"made up %d" % number for number in range(103)})
+    court.export(session, court.chosen(session, [], "S-0001"), Asked(), tmp_path / "bag.zip")
+    told = verdict(tmp_path / "bag.zip")
+    assert len(told["items"]) == 103 and told["rows_opened"] == 103
+    with (
+        zipfile.ZipFile(tmp_path / "bag.zip") as archive,
+        pikepdf.open(io.BytesIO(archive.read("bag/data/custody/custody-sheet.pdf"))) as sheet,
+    ):
+        assert len(sheet.pages) < 6
 
 
 def test_a_part_that_tells_of_another_item_stays_sealed(session: Session, tmp_path: Path) -> None:

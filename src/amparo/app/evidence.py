@@ -89,7 +89,7 @@ def add(
     """
     how = origin or Origin()
     roots = [Path(path) for path in paths]
-    _check(session, roots, source, how)
+    check_added(session, roots, source, how)
     added = Added(source)
     found = _Files(session, roots, source, added)
     with stops_when_asked():
@@ -98,7 +98,8 @@ def add(
     return added
 
 
-def _check(session: Session, roots: list[Path], source: str, how: Origin) -> None:
+def check_added(session: Session, roots: list[Path], source: str, how: Origin) -> None:
+    """Refuse what cannot be added. Raises NoSuchSource, UnknownBasis, NothingThere, InsideWorkspace."""
     if source:
         entity = session.record.entity(str(ids.parse(source)))
         if entity is None or entity.kind != "source":
@@ -201,7 +202,7 @@ def _add_batch(session: Session, batch: dict[Path, str], how: Origin, added: Add
 
     with session.change() as change:
         if not added.source:
-            added.source = _new_source(change, how)
+            added.source = new_source(change, how)
         if not added.items:
             row = Acquisition(added.source, how.from_whom, how.how, how.collector, how.device, how.authority, "", started)
             change.put("testimony", Acquisition.TYPE, [row.to_row()])
@@ -217,7 +218,8 @@ def _add_batch(session: Session, batch: dict[Path, str], how: Origin, added: Add
         added.duplicates += [(handle, first) for handle in same]
 
 
-def _new_source(change: Change, how: Origin) -> str:
+def new_source(change: Change, how: Origin) -> str:
+    """Begin a source for items that came as ``how`` says; its handle."""
     handle = change.allocate("source")
     change.put("record", Entity.TYPE, [Entity(handle, "source", type=how.type, basis=how.basis).to_row()])
     return handle

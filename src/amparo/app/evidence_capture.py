@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
 from amparo.app import evidence
-from amparo.app.session import Change, Session
+from amparo.app.session import Session
 from amparo.evidence import sandbox
 from amparo.evidence.capture.browser import Chromium, Launch
 from amparo.evidence.capture.capture import Captured, LogIn, Plan, capture, check_address
@@ -26,7 +26,7 @@ from amparo.kernel import ids
 from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_, _
 from amparo.record.items import Acquisition, Fact, Item, Piece
-from amparo.record.model import Entity, Row
+from amparo.record.model import Row
 from amparo.vault import capture_signing
 from amparo.vault.capture_signing import CaptureKey
 from amparo.vault.spool import Spool
@@ -79,7 +79,7 @@ def take(
         progress(_("Sealing"))
         url = check_address(plan.url)
         with session.change() as change:
-            handle = source or _new_source(change, how)
+            handle = source or evidence.new_source(change, how)
             words = _("web capture by {software} with {browser}").format(
                 software=made.facts["software"], browser=made.facts["browser"]
             )
@@ -94,12 +94,6 @@ def take(
             )
             evidence.put_parts(change, rows(item.handle, made, signer.public))
     return Kept(item, made, capture_signing.fingerprint(signer.public))
-
-
-def _new_source(change: Change, how: evidence.Origin) -> str:
-    handle = change.allocate("source")
-    change.put("record", Entity.TYPE, [Entity(handle, "source", type=how.type, basis=how.basis).to_row()])
-    return handle
 
 
 def rows(handle: str, made: Captured, public: str) -> Iterator[Row]:

@@ -33,8 +33,8 @@ from amparo.vault.blob_format import BlobHashWrong
 Progress = Callable[[int, int], None]
 """progress(bytes written, bytes of all items)."""
 
-_VOLUME: Final = 50  # items of one PDF of custody sheets: what is laid out at one time costs memory
-_SHEETS: Final = 500  # items; of more only a list is printed, and their sheets on demand
+_VOLUME: Final = 25  # items of one PDF of custody sheets: the engine remembers what it laid out in its last ten runs
+_SHEETS: Final = 100  # items; of more only a list is printed, and their sheets on demand
 _VERIFIER: Final = "verify/amparo_verify_bag.py"
 
 

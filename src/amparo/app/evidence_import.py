@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from amparo.app import evidence as room
-from amparo.app.evidence import _check, _new_source
-from amparo.app.evidence_read import _Inside
+from amparo.app.evidence import check_added, new_source
+from amparo.app.evidence_read import Inside
 from amparo.app.session import Change, Session, now_ms, stops_when_asked
 from amparo.evidence import disclosure
 from amparo.evidence.disclosure import Checked
@@ -67,7 +67,7 @@ def import_bag(
     what sandbox and disk raise; then nothing is left.
     """
     how = origin or room.Origin()
-    _check(session, [path], source, how)
+    check_added(session, [path], source, how)
     with ExitStack() as stack, stops_when_asked():
         stream, kind, size = _opened(path, stack)
         box = stack.enter_context(Sandbox())
@@ -118,7 +118,7 @@ class _Import:
     def take(self, change: Change, findings: Iterator[Finding]) -> None:
         """All of the bag, into a change that is open. Raises as ``import_bag``."""
         if not self.done.source:
-            self.done.source = _new_source(change, self._how)
+            self.done.source = new_source(change, self._how)
         for finding in findings:
             match finding:
                 case Member():
@@ -142,7 +142,7 @@ class _Import:
                 self._session.blobs().erase(blob)
 
     def _seal(self, change: Change, member: Member, findings: Iterator[Finding]) -> None:
-        stream = _Inside(findings)
+        stream = Inside(findings)
         sealed = self._session.blobs().seal_file(stream)
         self._sealed.append(sealed.blob)
         if stream.problem:
@@ -170,7 +170,11 @@ class _Import:
         if not any(there):
             return None
         ledger, statement = there
-        if ledger is None or statement is None or max(ledger.size, statement.size) > disclosure.LIMIT:
+        if (
+            ledger is None
+            or statement is None
+            or any(self._items[path].size > most for path, most in disclosure.LIMITS.items())
+        ):
             raise disclosure.DisclosureBad(why="one of its two files is missing or too large")
         files = {path: item.sha256 for path, item in self._items.items()}
         return disclosure.read(self._bytes(ledger), self._bytes(statement), files)

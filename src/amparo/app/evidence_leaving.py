@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from amparo.app import evidence as room
-from amparo.app.release import Refused, _consents, _published
+from amparo.app.release import Refused, consents_of, published_officials
 from amparo.app.session import Session
 from amparo.kernel.i18n import N_
 from amparo.protect import extract
@@ -23,6 +23,7 @@ from amparo.record.items import Item as Digital
 _READ_WHOLE: Final = 64 << 20
 _BATCH: Final = 1 << 20
 _PIECE: Final = 1 << 15
+_BORDER: Final = 200
 _AS_TEXT: Final = (extract.JSON, "application/x-subrip", "application/jsonl", "application/xml", "application/yaml")
 _NOT_WORDS: Final = ("image", "audio", "video")
 _UNSEEN: Final = {
@@ -87,8 +88,8 @@ class _Judged:
     def __init__(self, session: Session, release: Release, overrides: tuple[Override, ...], on: date) -> None:
         identities = list(session.identities.all())
         self._sealed = SealedNames.from_view(identities, len(identities))
-        self._consents = _consents(session)
-        self._published = list(_published(session))
+        self._consents = consents_of(session)
+        self._published = list(published_officials(session))
         self._release, self._overrides, self._on = release, overrides, on
         self._items: dict[str, Item] = {}
         self._bases: tuple[tuple[str, str], ...] = ()
@@ -134,12 +135,17 @@ class _Texts:
     def __init__(self, judged: _Judged) -> None:
         self._judged = judged
         self._held: dict[str, list[dict[str, str]]] = {}
-        self._size = 0
+        self._size, self._last = 0, ("", "")
 
     def put(self, handle: str, where: str, text: str) -> None:
-        for at in range(0, len(text), _PIECE):  # a name across a cut is found all the same: the gate looks across pieces
-            self._held.setdefault(handle, []).append({where[:40] or "?": text[at : at + _PIECE]})
-            self._size += min(_PIECE, len(text) - at)
+        """Add a text; what stands at a cut, or where one batch ends, is looked at with what follows it."""
+        for at in range(0, len(text), _PIECE):
+            piece = text[at : at + _PIECE + _BORDER]
+            if not self._held and self._last[0] == handle:
+                self._held[handle] = [{where[:40] or "?": self._last[1]}]
+            self._held.setdefault(handle, []).append({where[:40] or "?": piece})
+            self._size += len(piece)
+            self._last = handle, piece[-_BORDER:]
             if self._size > _BATCH:
                 self.flush()
 

@@ -196,7 +196,7 @@ class _Taken:
                     raise AssertionError
 
     def _seal(self, member: Member) -> None:
-        stream = _Inside(self._findings)
+        stream = Inside(self._findings)
         sealed = self._session.blobs().seal_file(stream)
         if stream.problem:
             self.problems.append(f"{member.path or member.name}: {stream.problem}")
@@ -211,7 +211,7 @@ class _Taken:
         self.members.append(item)
 
 
-class _Inside:
+class Inside:
     """The bytes of the member that has just begun, as a stream; ends at its end."""
 
     def __init__(self, findings: Iterator[Finding]) -> None:

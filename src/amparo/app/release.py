@@ -93,8 +93,8 @@ def dossier(session: Session, asked: Asked, target: Path, *, today: date | None 
         release = Release("dossier", asked.purpose, asked.audience, compose.sources_of(manifest), compose.persons_of(manifest))
         texts = [*compose.texts_of(manifest), (_("the name of the file"), target.name)]
         report = check(
-            release, texts, finished, media_type, sealed, _consents(session), on, asked.overrides,
-            published=_published(session),
+            release, texts, finished, media_type, sealed, consents_of(session), on, asked.overrides,
+            published=published_officials(session),
         )  # fmt: skip
         if not report.passed:
             blocking = [item for item in report.items if item.status == "blocks"]
@@ -122,14 +122,15 @@ def _let_out(session: Session, asked: Asked, target: Path, finished: bytes, repo
     }  # fmt: skip
 
 
-def _consents(session: Session) -> Consents:
+def consents_of(session: Session) -> Consents:
+    """What the persons of every source allowed, and the basis on which each source is used."""
     record = session.record
     bases = {entity.handle: entity.basis or "unknown" for entity in record.entities(kind="source")}
     told = {source: record.persons_of_source(source) for source in bases}
     return Consents(record.consents(), bases, told)
 
 
-def _published(session: Session) -> Iterable[str]:
+def published_officials(session: Session) -> Iterable[str]:
     """Labels under which officials, institutions and places are published: they belong to the record."""
     for entity in session.record.entities():
         if entity.label and (entity.kind != "person" or entity.official):

@@ -12,7 +12,7 @@ from amparo.app import evidence_handover as handing
 from amparo.app import evidence_import
 from amparo.cli.common import opened, passphrase_option, progress, verb
 from amparo.cli.evidence import in_bytes
-from amparo.cli.output import _override
+from amparo.cli.output import override_pair
 from amparo.kernel.i18n import _, ngettext
 from amparo.record.model import AUDIENCES, BASES, PURPOSES
 
@@ -71,8 +71,9 @@ def export(
     passphrase_fd: int | None, folder: Path | None,
 ) -> Result:  # fmt: skip
     asked = court.Asked(
-        audience, purpose, recipient, reason, authority, by, organisation, title, with_names, tuple(map(_override, overrides))
-    )
+        audience, purpose, recipient, reason, authority, by, organisation, title, with_names,
+        tuple(map(override_pair, overrides)),
+    )  # fmt: skip
     with opened(folder, identities=True, descriptor=passphrase_fd) as session, progress(_("Exporting")) as bar:
         chosen = court.chosen(session, _several(items), source)
         data = court.export(session, chosen, asked, target, progress=bar)
@@ -110,7 +111,7 @@ def sheet(
 ) -> Result:  # fmt: skip
     asked = court.Asked(
         audience, purpose, authority=authority, organisation=organisation, title=title, names=with_names,
-        overrides=tuple(map(_override, overrides)),
+        overrides=tuple(map(override_pair, overrides)),
     )  # fmt: skip
     with opened(folder, identities=True, descriptor=passphrase_fd) as session:
         data = court.sheet(session, court.chosen(session, _several(items), source), asked, target)
@@ -205,7 +206,7 @@ def hand_over(
         return _receipt(receipt, passphrase_fd, folder)
     if out is None or not to:
         raise click.UsageError(_("Name the receiver with --to and the file to write with --out."))
-    giving = handing.Giving(to, receiver, by, reason, authority, audience, purpose, tuple(map(_override, overrides)))
+    giving = handing.Giving(to, receiver, by, reason, authority, audience, purpose, tuple(map(override_pair, overrides)))
     with opened(folder, identities=True, descriptor=passphrase_fd) as session:
         data = handing.hand_over(session, court.chosen(session, _several(handles), source), giving, out)
     lines = [

@@ -57,14 +57,14 @@ def dossier(
     passphrase_fd: int | None,
     folder: Path | None,
 ) -> Result:
-    asked = release.Asked(purpose, audience, tuple(_override(text) for text in overrides), form, title)
+    asked = release.Asked(purpose, audience, tuple(override_pair(text) for text in overrides), form, title)
     with opened(folder, identities=True, descriptor=passphrase_fd) as session:
         data = release.dossier(session, asked, out)
     written = _("Wrote {file} ({bytes} bytes, SHA-256 {sha256}).").format(**data)
     return data, data.pop("report") + "\n" + written
 
 
-def _override(text: str) -> Override:
+def override_pair(text: str) -> Override:
     finding, equals, reason = text.partition("=")
     if not equals or not reason.strip():
         raise BadOverride(text=text)

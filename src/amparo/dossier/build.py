@@ -23,7 +23,7 @@ from amparo.kernel.i18n import N_
 Standard = Literal["a-2a", "a-2b", "a-2u", "a-3a", "ua-1", "1.7"]
 STANDARDS: tuple[Standard, ...] = ("a-2a", "ua-1")
 FONTS = Path(__file__).parent / "fonts"
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 _NO_GLYPH = re.compile(r"the text `\"(?P<text>.+?)\"` could not be displayed")
 _PRIVATE = re.compile(r"contains the codepoint `\"(?P<text>.+?)\"`")
 
@@ -61,7 +61,7 @@ def build_pdf(manifest: Manifest, *, standards: tuple[Standard, ...] = STANDARDS
             files, format="pdf", font_paths=folders, ignore_system_fonts=True, pdf_standards=list(standards), timestamp=0,
         )  # fmt: skip
     except typst.TypstError as error:
-        raise _refusal(error) from None
+        raise refusal_of(error) from None
     if not isinstance(made, bytes):
         raise DossierBuildFailed(why="no single file")
     return made
@@ -76,11 +76,11 @@ def pages(pdf: bytes) -> int:
 @cache
 def _templates() -> dict[str, bytes]:
     """The templates as virtual files: no path of this machine is known to the engine."""
-    parts = {path.name: path.read_bytes() for path in sorted(_TEMPLATES.glob("*.typ"))}
+    parts = {path.name: path.read_bytes() for path in sorted(TEMPLATES.glob("*.typ"))}
     return {"main.typ": parts.pop("record.typ"), **parts}
 
 
-def _refusal(error: typst.TypstError) -> AmparoError:
+def refusal_of(error: typst.TypstError) -> AmparoError:
     """Typst's message as one of our sentences."""
     message = str(getattr(error, "message", "") or error)
     found = _NO_GLYPH.search(message) or _PRIVATE.search(message)

@@ -14,9 +14,8 @@ from typing import Any, Final
 import segno
 import typst
 
-from amparo.dossier.build import _TEMPLATES as TEMPLATES
-from amparo.dossier.build import FONTS, STANDARDS, _refusal
-from amparo.dossier.layout import _clean, _direction
+from amparo.dossier.build import FONTS, STANDARDS, TEMPLATES, refusal_of
+from amparo.dossier.layout import clean, direction
 from amparo.evidence.exhibits import Event, Exhibit, Export, day_and_time, grouped
 from amparo.kernel.i18n import _, ngettext
 
@@ -36,7 +35,7 @@ def sheet(export: Export, *, listed: bool = False) -> bytes:
             files, format="pdf", font_paths=[str(FONTS)], ignore_system_fonts=True, pdf_standards=list(STANDARDS), timestamp=0,
         )  # fmt: skip
     except typst.TypstError as error:
-        raise _refusal(error) from None
+        raise refusal_of(error) from None
     assert isinstance(made, bytes)
     return made
 
@@ -55,7 +54,7 @@ def _data(export: Export, *, listed: bool) -> dict[str, Any]:
     """All the template needs, as plain JSON values."""
     moment = datetime.fromtimestamp(export.when / 1000, UTC)
     return {
-        "words": _words(), "language": _("en"), "demo": export.demo, "title": _clean(export.title),
+        "words": _words(), "language": _("en"), "demo": export.demo, "title": clean(export.title),
         "date": [moment.year, moment.month, moment.day], "when": day_and_time(export.when), "key": export.key,
         "workspace": _fours(export.workspace), "device": _fours(export.device), "number": export.number,
         "purpose": _(export.purpose), "audience": _(export.audience), "software": export.software,
@@ -88,7 +87,7 @@ def _item(exhibit: Exhibit) -> dict[str, Any]:
         "handle": exhibit.handle, "facts": facts, "sha256": _half(grouped(exhibit.sha256)),
         "blake3": _half(grouped(exhibit.blake3)), "qr": _qr(qr_text(exhibit)), "qr text": qr_text(exhibit),
         "events": [_event(number, event) for number, event in enumerate(exhibit.events, 1)], "derived": derived,
-        "more derived": max(0, len(exhibit.derived) - _SHOWN), "proofs": [_clean(sentence) for sentence in exhibit.proofs],
+        "more derived": max(0, len(exhibit.derived) - _SHOWN), "proofs": [clean(sentence) for sentence in exhibit.proofs],
     }  # fmt: skip
 
 
@@ -113,8 +112,8 @@ def _event(number: int, event: Event) -> dict[str, Any]:
 
 def _shown(text: str) -> list[str]:
     """A text on one line and its direction: [text, "ar" or "he" or ""]."""
-    clean = _clean(text)
-    return [clean, _direction(clean)]
+    shown = clean(text)
+    return [shown, direction(shown)]
 
 
 def _half(digits: str) -> list[str]:

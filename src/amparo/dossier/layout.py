@@ -47,7 +47,7 @@ def data(manifest: Manifest) -> dict[str, Any]:
     """All the template needs, as plain JSON values."""
     shape = _Shape(manifest)
     shown = {
-        "words": shape.words(), "language": manifest.language, "title": _clean(manifest.title), "demo": manifest.demo,
+        "words": shape.words(), "language": manifest.language, "title": clean(manifest.title), "demo": manifest.demo,
         "date": manifest.head_date, "date words": words.day(date.fromisoformat(manifest.head_date)),
         "hash": manifest.head_hash, "purpose": words.plain(manifest.purpose), "audience": words.plain(manifest.audience),
         "standards": [_label(_LADDER, standard) for standard in manifest.standards],
@@ -87,14 +87,14 @@ class _Shape:
     def section(self, section: Section) -> dict[str, Any]:
         subtitle = " · ".join(filter(None, (section.handle, words.when(section.when) if section.when else "", section.place)))
         paragraphs = [self.paragraph(paragraph) for paragraph in section.paragraphs]
-        return {"title": _clean(section.title), "subtitle": _clean(subtitle), "paragraphs": paragraphs}
+        return {"title": clean(section.title), "subtitle": clean(subtitle), "paragraphs": paragraphs}
 
     def paragraph(self, paragraph: Paragraph) -> dict[str, Any]:
         lead = ", ".join(part for part in (words.when(paragraph.when) if paragraph.when else "", paragraph.place) if part)
         return {
             "n": paragraph.number,
-            "lead": _clean(lead),
-            "rtl": _direction(" ".join(sentence.text for sentence in paragraph.sentences)),
+            "lead": clean(lead),
+            "rtl": direction(" ".join(sentence.text for sentence in paragraph.sentences)),
             "against": [number for number in paragraph.against if number in self._numbers],
             "runs": self.runs(paragraph.sentences),
         }
@@ -105,7 +105,7 @@ class _Shape:
         for sentence in sentences:
             first = self._claims.get(sentence.claims[0]) if sentence.claims else None
             origin = (first.source, first.passage, first.voluntariness, first.access) if first else ()
-            same = (sentence.stance, sentence.language, _direction(sentence.text), *origin)
+            same = (sentence.stance, sentence.language, direction(sentence.text), *origin)
             if runs and runs[-1][0] == same:
                 runs[-1][1].append(sentence)
             else:
@@ -113,10 +113,10 @@ class _Shape:
         shown, before = [], ""
         for _same, together in runs:
             stance = together[0].stance
-            text = _clean(" ".join(sentence.text for sentence in together))
+            text = clean(" ".join(sentence.text for sentence in together))
             claims = [claim for sentence in together for claim in sentence.claims]
             shown.append({
-                "stance": words.stance(stance) if stance != before else "", "text": text, "rtl": _direction(text),
+                "stance": words.stance(stance) if stance != before else "", "text": text, "rtl": direction(text),
                 "lang": together[0].language, "notes": self.notes(claims),
             })  # fmt: skip
             before = stance
@@ -133,12 +133,12 @@ class _Shape:
 
     def _note(self, source: str, passage: str, claims: list[ClaimRef]) -> dict[str, str]:
         known = self._sources.get(source)
-        label = _clean(known.label) if known else ""
+        label = clean(known.label) if known else ""
         date_words = words.when(known.date) if known and known.date else ""
         cited = ", ".join(part for part in (label, date_words) if part)
-        locators = list(dict.fromkeys(_clean(claim.locator) for claim in claims if claim.locator))
+        locators = list(dict.fromkeys(clean(claim.locator) for claim in claims if claim.locator))
         where = [passage, *(locators if len(locators) <= _LOCATORS else [*locators[:_LOCATORS], "…"])]
-        said = {_clean(claim.said_by): None for claim in claims if claim.said_by}
+        said = {clean(claim.said_by): None for claim in claims if claim.said_by}
         how = {word: None for claim in claims for word in _how(claim)}
         rest = [cited, ", ".join(filter(None, where)), "; ".join(said) if len(said) <= _LOCATORS else "", "; ".join(how)]
         ordered = sorted((claim.handle for claim in claims), key=lambda handle: (len(handle), handle))
@@ -146,14 +146,14 @@ class _Shape:
 
     def figure(self, figure: Figure) -> dict[str, Any]:
         return {
-            "value": words.number(figure.value), "label": _clean(figure.label), "about": _clean(figure.about),
+            "value": words.number(figure.value), "label": clean(figure.label), "about": clean(figure.about),
             "when": words.when(figure.when) if figure.when else "", "stance": words.stance(figure.stance),
             "notes": self.notes(list(figure.claims)),
         }  # fmt: skip
 
     def mark(self, mark: Mark) -> dict[str, Any]:
         return {
-            "when": words.when(mark.when), "text": _clean(mark.text), "rtl": _direction(mark.text),
+            "when": words.when(mark.when), "text": clean(mark.text), "rtl": direction(mark.text),
             "n": mark.paragraph if mark.paragraph in self._numbers else 0, "lane": mark.lane,
         }  # fmt: skip
 
@@ -162,27 +162,27 @@ class _Shape:
         if item.assessment:
             found = item.assessment
             assessment = {
-                "handle": found.handle, "proposition": _clean(found.proposition), "standard": _label(_LADDER, found.standard),
-                "outcome": _label("assessment outcome", found.outcome), "reasons": _clean(found.reasons),
-                "assessor": _clean(found.assessor), "date": words.when(found.date) if found.date else "",
+                "handle": found.handle, "proposition": clean(found.proposition), "standard": _label(_LADDER, found.standard),
+                "outcome": _label("assessment outcome", found.outcome), "reasons": clean(found.reasons),
+                "assessor": clean(found.assessor), "date": words.when(found.date) if found.date else "",
             }  # fmt: skip
         left, right = ([self._beside(each) for each in side] for side in (item.left, item.right))
-        return {"left": left, "right": right, "relations": [_clean(text) for text in item.relations], "assessment": assessment}
+        return {"left": left, "right": right, "relations": [clean(text) for text in item.relations], "assessment": assessment}
 
     def _beside(self, sentence: Sentence) -> dict[str, Any]:
         """One claim of several side by side: who says it, and in which paragraph it stands among its neighbours."""
         first = self._claims.get(sentence.claims[0]) if sentence.claims else None
-        said = " · ".join(part for part in (*sentence.claims, _clean(first.said_by) if first else "") if part)
+        said = " · ".join(part for part in (*sentence.claims, clean(first.said_by) if first else "") if part)
         number = self._told_in.get(sentence.claims[0], 0) if sentence.claims else 0
-        return {"said": said, "n": number, "rtl": _direction(sentence.text), "runs": self.runs((sentence,))}
+        return {"said": said, "n": number, "rtl": direction(sentence.text), "runs": self.runs((sentence,))}
 
     def actor(self, actor: Actor) -> dict[str, Any]:
         numbers = ranges([number for number in actor.paragraphs if number in self._numbers])
         claimed = self.runs(actor.claimed)
         return {
             "handle": actor.handle,
-            "name": _clean(actor.name),
-            "type": _clean(actor.type),
+            "name": clean(actor.name),
+            "type": clean(actor.type),
             "runs": claimed,
             "named": numbers,
         }
@@ -195,7 +195,7 @@ class _Shape:
         terms = vocabulary.load().terms("position")
         order = sorted(used, key=lambda role: (terms.index(role) if role in terms else len(terms), role))
         columns = [
-            {"key": chr(65 + index) if index < 26 else str(index), "label": _clean(each.label),
+            {"key": chr(65 + index) if index < 26 else str(index), "label": clean(each.label),
              "when": words.when(each.when) if each.when else "", "n": each.paragraph if each.paragraph in self._numbers else 0,
              "notes": self.notes(self._column(index)) if each.handle else []}
             for index, each in enumerate(matrix.instruments)
@@ -259,12 +259,12 @@ def _silent(cell: Cell | None) -> bool:
 
 def _source(source: Source) -> dict[str, Any]:
     return {
-        "handle": source.handle, "label": _clean(source.label), "type": _label("source material", source.type),
+        "handle": source.handle, "label": clean(source.label), "type": _label("source material", source.type),
         "basis": words.plain(source.basis), "date": words.when(source.date) if source.date else "",
         "claims": str(source.claims) if source.claims else "",
         "files": [
             {"sha256": file.sha256, "size": f"{file.size:,}".replace(",", "\u00a0"), "type": file.media_type,
-             "custody": [[_clean(part) for part in step] for step in file.custody]}
+             "custody": [[clean(part) for part in step] for step in file.custody]}
             for file in source.files
         ],
     }  # fmt: skip
@@ -282,7 +282,7 @@ def _label(name: str, term: str) -> str:
 
 
 @lru_cache(1024)
-def _direction(text: str) -> str:
+def direction(text: str) -> str:
     """“ar” or “he” for text mostly of a script written from right to left, else ""."""
     return _RIGHT_TO_LEFT.get(script_of(text), "") if _MAYBE.search(text) else ""
 
@@ -298,7 +298,7 @@ def _hidden() -> dict[int, str | None]:
     return hidden
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """``text`` on one line, in NFC, without characters that have no form of their own."""
     text = " ".join(text.split())
     return text if text.isascii() and text.isprintable() else unicodedata.normalize("NFC", text).translate(_hidden())

@@ -43,8 +43,8 @@ LEDGER: Final = "data/custody/ledger.cbor"
 STATEMENT: Final = "data/custody/statement.cbor"
 _ITEM: Final[list[type]] = [str, str, bytes, int]
 _OF_THE_BAG: Final = re.compile(r"bagit\.txt|bag-info\.txt|(?:tag)?manifest-[a-z0-9]+\.txt")
-LIMIT: Final = 512 << 20
-"""Bytes of either file at most."""
+LIMITS: Final = {LEDGER: 64 << 20, STATEMENT: 16 << 20}
+"""Bytes of either file that are read at most: some 50,000 items."""
 
 
 def signed_for(path: str) -> bool:

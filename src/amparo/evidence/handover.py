@@ -23,8 +23,9 @@ from amparo.kernel.errors import BadInput, Unverified
 from amparo.kernel.i18n import N_
 from amparo.vault.seal import SigningKey, check_signature, cose_parts, digest
 
-LIMIT: Final = 64 << 20
-"""Bytes of a file at most: some 500,000 items."""
+LIMIT: Final = 4 << 20
+"""Bytes of a file at most: some 20,000 items. It is decoded where the keys are, so it must not cost much."""
+_ROOM: Final = LIMIT // 2  # of a receipt, which holds the document and a hash for each item
 _DOCUMENT: Final = b"amparo/handover/1"
 _RECEIPT: Final = b"amparo/handover-receipt/1"
 
@@ -35,6 +36,10 @@ class NotAHandOver(BadInput):
 
 class HandOverForged(Unverified):
     template = N_("The signature on {name} is not valid ({why}): it was altered. Do not accept it; ask for it again.")
+
+
+class TooManyHanded(BadInput):
+    template = N_("{items:,} items are too many for one hand-over; hand them over in several.")
 
 
 class Handed(NamedTuple):
@@ -96,12 +101,15 @@ class Receipt:
 
 
 def make(signer: Signer, document: Document) -> bytes:
-    """The document's file, signed."""
+    """The document's file, signed. Raises TooManyHanded."""
     payload: list[Any] = [
         1, signer.workspace, signer.device, document.ms, document.id, document.to, document.receiver, document.by,
         document.reason, document.authority, [list(item) for item in document.items],
     ]  # fmt: skip
-    return _file(signer, cbor.encode(payload), _DOCUMENT)
+    made = _file(signer, cbor.encode(payload), _DOCUMENT)
+    if len(made) > LIMIT - _ROOM:
+        raise TooManyHanded(items=len(document.items))
+    return made
 
 
 def accept(signer: Signer, document: Document, *, now: int, by: str, received: Iterable[bytes]) -> bytes:

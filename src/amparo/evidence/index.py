@@ -8,7 +8,9 @@ leading apostrophe, since spreadsheets run formulas.
 import csv
 import html
 import io
+import textwrap
 from typing import Final
+from urllib.parse import quote
 
 from amparo.evidence.exhibits import Exhibit, Export, day_and_time, grouped, iso
 from amparo.kernel.i18n import _, ngettext
@@ -153,8 +155,6 @@ def _others(export: Export) -> str:
 
 
 def _href(path: str) -> str:
-    from urllib.parse import quote
-
     return html.escape(quote(path))
 
 
@@ -201,7 +201,7 @@ def readme(export: Export) -> str:
     ]  # fmt: skip
     lines: list[str] = []
     for title, sentences in sections:
-        lines += [title, "=" * len(title), "", *(f"{sentence}\n" for sentence in sentences)]
+        lines += [title, "=" * len(title), "", *(textwrap.fill(sentence, 78) + "\n" for sentence in sentences)]
     if export.demo:
         lines.insert(0, _("DEMONSTRATION: every person and file in it is made up.") + "\n")
     return "\n".join(lines)

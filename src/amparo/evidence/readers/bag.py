@@ -22,6 +22,8 @@ from lzma import LZMAError
 from typing import Any, BinaryIO, NamedTuple
 
 from amparo.evidence.findings import Chunk, Data, Facts, Finding, Hints, Member, MemberEnd, Unreadable, Warn
+from amparo.kernel import cbor
+from amparo.kernel.errors import NotCanonical
 from amparo.kernel.i18n import _
 
 MEDIA_TYPES = ("application/x-bagit+zip", "application/x-bagit+folder")
@@ -37,6 +39,7 @@ _KNOWN = (*_STRONG, "sha1", "md5")
 _ENCODINGS = ("utf-8", "utf-16", "utf-16le", "utf-16be", "iso-8859-1", "us-ascii", "windows-1251", "windows-1252")
 _DECLARED = re.compile(r"BagIt-Version: (0\.9[3-7]|1\.0)\nTag-File-Character-Encoding: ([A-Za-z0-9_-]{1,40})\n*")
 _LINE = re.compile(r"([0-9A-Fa-f]{32,128})[ \t]+(\*?)(.+)", re.DOTALL)
+_SIGNED = {"data/custody/ledger.cbor": 64 << 20, "data/custody/statement.cbor": 16 << 20}
 _METADATA = ("data/ro-crate-metadata.json", "ro-crate-metadata.json")
 _DEEPEST = 8
 
@@ -216,7 +219,27 @@ class _Bag:
         self._payload = {path for path in files.sizes if path.startswith("data/")}
         self._manifests, self._tags = self._lists("manifest"), self._lists("tagmanifest")
         self._check_lists()
+        self._check_signed()
         self.sha256: dict[str, str] = {}
+
+    def _check_signed(self) -> None:
+        """An Amparo export's signed files are decoded again where the keys are: so only if they are no bomb."""
+        for path, most in _SIGNED.items():
+            if path not in self._files.sizes:
+                continue
+            data = self._files.small(path)
+            try:
+                value = [cbor.decode(data.removeprefix(b"\xd2"))]
+            except NotCanonical as error:
+                raise Unreadable(_("{path}: {why}").format(path=path, why=str(error))) from None
+            count = 0
+            while value:
+                inner = value.pop()
+                count += 1
+                if isinstance(inner, (list, dict)):
+                    value += inner.values() if isinstance(inner, dict) else inner
+            if len(data) > most or count > 10_000 + len(data) // 5:
+                raise Unreadable(_("{path} is made to fill a memory; nothing was taken in.").format(path=path))
 
     def _warn(self, kind: str, sentence: str) -> None:
         if kind not in self._warned:
