@@ -23,6 +23,7 @@ SUBVERBS: Final = {
     "similar": "evidence_near", "redact": "evidence_redact",
     "export": "evidence_court", "import": "evidence_court", "hand-over": "evidence_court", "receive": "evidence_court",
     "sheet": "evidence_court",
+    "verify": "evidence_integrity", "repair": "evidence_integrity", "parity": "evidence_integrity", "cold": "evidence_cold",
 }  # fmt: skip
 """Subverb -> the module amparo.cli.<name> that holds it; "" this one."""
 
