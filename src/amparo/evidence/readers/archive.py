@@ -228,7 +228,7 @@ def zip_members(archive: zipfile.ZipFile, counts: Tally, password: str = "") -> 
         except _Reached as reached:
             counts.stopped = str(reached)
             return
-        if info.is_dir():
+        if info.filename.endswith("/"):
             counts.members -= 1
             counts.directories += 1
             continue

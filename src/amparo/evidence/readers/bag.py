@@ -128,7 +128,7 @@ class _ZipFiles(_Files):
         top = f"{next(iter(tops))}/" if len(tops) == 1 and "bagit.txt" not in tops else ""
         self._infos: dict[str, zipfile.ZipInfo] = {}
         for name, info in zip(names, infos, strict=True):
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 continue
             path = name.removeprefix(top)
             if path in self._infos:

@@ -98,7 +98,7 @@ def events(pieces: Iterator[bytes]) -> Iterator[Node]:
 def members(archive: zipfile.ZipFile, folders: tuple[str, ...]) -> Iterator[Finding]:
     """The files in some folders of the archive as members: pictures, sound, embedded documents, macros."""
     for info in archive.infolist():
-        if info.is_dir() or not info.filename.startswith(folders):
+        if info.filename.endswith("/") or not info.filename.startswith(folders):
             continue
         yield Member(info.filename.rpartition("/")[2] or info.filename, info.filename[:4096], "attachment")
         done, problem = 0, ""

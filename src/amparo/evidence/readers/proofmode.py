@@ -44,11 +44,11 @@ def read(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
     try:
         with zipfile.ZipFile(stream) as archive:
             listed = archive.infolist()
-            infos = {info.filename: info for info in listed[:_MEMBERS] if not info.is_dir()}
+            infos = {info.filename: info for info in listed[:_MEMBERS] if not info.filename.endswith("/")}
             proofs = [name for name in infos if _PROOF.fullmatch(name.rpartition("/")[2])]
             if proofs:
                 bundle = _Bundle(archive, infos, hints.size * _SWELL + (64 << 20))
-                if len(infos) != sum(not info.is_dir() for info in listed):
+                if len(infos) != sum(not info.filename.endswith("/") for info in listed):
                     bundle.unread = True
                     text = _("Two files in the bundle have one name, or there are more than {count}: not all were looked at.")
                     bundle.problems.append(text.format(count=_MEMBERS))
