@@ -183,10 +183,12 @@ def test_a_key_file_opens_no_workspace_that_is_not_a_demo(shell: Shell) -> None:
 def test_every_verb_has_help_with_an_example() -> None:
     """--help of each verb shows how it is used."""
     from amparo.cli.evidence import SUBVERBS
+    from amparo.cli.evidence_cold import cold
     from amparo.cli.main import VERBS
 
     names = [[name] for name in VERBS if name not in ("person", "evidence")] + [["person", "add"]]
-    for words in names + [["evidence", name] for name in SUBVERBS]:
+    names += [["evidence", name] for name in SUBVERBS if name != "cold"]
+    for words in names + [["evidence", "cold", name] for name in cold.commands]:
         done = subprocess.run(
             [sys.executable, "-c", "from amparo.cli.common import main; main()", *words, "--help"],
             capture_output=True, text=True, timeout=60, check=True,

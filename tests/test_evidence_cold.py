@@ -38,6 +38,7 @@ from amparo.vault.disk import Disk
 from amparo.vault.remote import Cold, FolderBucket, S3Bucket, Settings
 from amparo.vault.remote_cache import Cache
 from amparo.vault.remote_lock import Account, sign
+from amparo.vault.replica import FolderReplica
 from amparo.vault.slots import Cost, Passphrase
 
 SECRETS = Passphrase("a made-up passphrase"), Passphrase("another made-up one")
@@ -234,9 +235,19 @@ def test_damage_here_is_repaired_from_the_cold_store(session: Session, s3: S3) -
     for path in local_files(session):
         path.unlink()
     integrity.verify(session)
-    with closing(evidence_cold.open_cold(session, store).bucket) as opened:
-        done = mending.repair(session, [Cold(opened)])
+    done = mending.repair(session, [evidence_cold.open_cold(session, store)])
     assert len(done.repaired) == 6 and not integrity.verify(session).findings
+
+
+def test_the_folder_of_a_cold_store_is_a_copy_like_any_other(session: Session, place: Path) -> None:
+    """`repair --from` mends from a drive with a store on it, also where the record knows of no such store."""
+    evidence_cold.add_store(session, Store("drive", str(place / "drive")))
+    evidence_cold.push(session, "drive")
+    evidence_cold.remove_store(session, "drive")
+    for path in local_files(session):
+        path.unlink()
+    integrity.verify(session)
+    assert len(mending.repair(session, [FolderReplica(place / "drive")]).repaired) == 6
 
 
 def test_a_damaged_file_is_not_pushed_and_the_rest_is(session: Session, s3: S3) -> None:
@@ -407,7 +418,7 @@ def test_power_cut_at_every_step_of_push_evict_and_fetch_loses_no_item(place: Pa
         with open_session(place / "count", disk) as session:
             act(session)
         shutil.copytree(drive, place / "after")
-        for cut in range(1, disk.changes + 1, 1 + disk.changes // 25):
+        for cut in range(1, disk.changes + 1, 1 + disk.changes // 15):
             shutil.rmtree(drive)
             shutil.copytree(place / "kept", drive)
             target = place / f"{act.__name__}{cut}"
@@ -781,6 +792,7 @@ def test_the_command_line_keeps_credentials_out_of_arguments_and_answers(tmp_pat
     url = f"s3://{bucket(s3)}/case"
     words = ("evidence", "cold", "add", "archive", url, "--endpoint", s3.endpoint, "--region", "us-east-1")
     assert shell.amparo(*words, code=3)["error"] == "NoPassphrase"
+    assert shell.amparo("evidence", "cold", "add", "x", "https://example.org", code=4)["error"] == "BadAddress"
     shell.extra = {**shell.extra, "AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up-secret"}
     answers = [shell.amparo(*words)]
     shell.extra = {name: value for name, value in shell.extra.items() if not name.startswith("AWS_")}

@@ -24,6 +24,7 @@ from amparo.app.evidence_files import store_of
 from amparo.app.session import Session, stop_asked
 from amparo.kernel.errors import AmparoError, DiskRefused
 from amparo.record.items import Custody, Item
+from amparo.record.model import Claim
 from amparo.vault import parity, parity_set
 from amparo.vault.blob_check import check, order, sealed_length
 from amparo.vault.blobs import BlobStore
@@ -264,6 +265,10 @@ def test_damage_is_one_entry_however_often_it_is_found_and_names_what_rests_on_i
     """The second run writes no second entry; the finding names source, claims, passages, derivatives and later releases."""
     every = items(session)
     child = evidence.derive(session, every["c.bin"], _Stream(b"words"), name="words.txt", relation="transcript")
+    with session.change() as change:
+        claim = change.allocate("claim")
+        row = Claim(claim, every["c.bin"].source, "statement", text="made up", source=every["c.bin"].source)
+        change.put("record", Claim.TYPE, [row.to_row()])
     session.note_access("export dossier", "00ff", "prosecution; court")
     rot(session, every["c.bin"])
     run = integrity.verify(session)
@@ -271,7 +276,8 @@ def test_damage_is_one_entry_however_often_it_is_found_and_names_what_rests_on_i
     assert kinds(run) == kinds(again) == {every["c.bin"].handle: "altered"}
     [finding] = run.findings
     assert finding.source == every["c.bin"].source and finding.derived == [child.handle]
-    assert finding.releases == ["export dossier 00ff"]
+    assert run.sources[finding.source].releases == ["export dossier 00ff"]
+    assert run.sources[finding.source].claims == [claim] and run.sources[finding.source].passages == []
     chain = [event.action for event in session.testimony.custody(every["c.bin"].handle)]
     assert chain == ["acquired", "derived", "damage found"]
 

@@ -10,7 +10,6 @@ import re
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,16 +25,7 @@ from amparo.record.items import Custody, Fact, Item
 from amparo.vault.blob_check import Known, check, sealed_length
 from amparo.vault.blob_format import SEALED_CHUNK, BlobDamaged, BlobMissing, BlobReader
 from amparo.vault.blobs import BlobStore
-from amparo.vault.remote import (
-    BadAddress,
-    Bucket,
-    Cold,
-    FolderBucket,
-    Pace,
-    RemoteFailed,
-    S3Bucket,
-    Settings,
-)
+from amparo.vault.remote import BadAddress, Bucket, Cold, FolderBucket, Pace, RemoteFailed, S3Bucket, Settings
 from amparo.vault.remote_cache import Cache, ColdReader
 from amparo.vault.replica import FolderReplica, Replica, authentic, mend_object, mend_pack
 
@@ -184,15 +174,34 @@ def evicted_names(session: Session) -> set[str]:
     return {name for store in stores(session) for name, copy in copies(session, store.name).items() if copy.evicted}
 
 
-def open_cold(session: Session, store: Store, watch: Callable[[], object] | None = None) -> Cold:
-    """Raises BadAddress; nothing is asked of the store yet. ``watch`` instead of the session's ``keep_alive``."""
-    bucket: Bucket
+_open: WeakKeyDictionary[Session, dict[str, Cold]] = WeakKeyDictionary()
+
+
+def open_cold(session: Session, store: Store) -> Cold:
+    """A store, open while the session lives: a thousand small files need not start a thousand processes.
+
+    Raises BadAddress; nothing is asked of the store yet.
+    """
+    mine = _open.setdefault(session, {})
+    key = json.dumps(asdict(store))
+    if key not in mine:
+        mine[key] = Cold(_bucket(session, store))
+        weakref.finalize(session, mine[key].bucket.close)
+    return mine[key]
+
+
+def _bucket(session: Session, store: Store) -> Bucket:
     if store.on_server:
-        bucket = S3Bucket(store.name, store.settings(), watch or session.keep_alive)
-    else:
-        bucket = FolderBucket(Path(store.url), session.disk)
-        bucket.label = store.name
-    return Cold(bucket)
+        alive = weakref.WeakMethod(session.keep_alive)  # the session must not live on because a store is open
+
+        def watch() -> None:
+            if (keep_alive := alive()) is not None:
+                keep_alive()
+
+        return S3Bucket(store.name, store.settings(), watch)
+    bucket = FolderBucket(Path(store.url), session.disk)
+    bucket.label = store.name
+    return bucket
 
 
 def elsewhere(
@@ -203,22 +212,8 @@ def elsewhere(
         reader_of = f"/{COPY}/{store.name}/{name}/1"
         for row in session.testimony.rows(Fact.TYPE, "id = ?", (reader_of,)):
             if Copy(**json.loads(Fact.from_row(row).data)).evicted:
-                return ColdReader(_kept_open(session, store), cache_of(session, store), name, blob, key, size, sha256, offset)
+                return ColdReader(open_cold(session, store), cache_of(session, store), name, blob, key, size, sha256, offset)
     return None
-
-
-_open: WeakKeyDictionary[Session, dict[str, Cold]] = WeakKeyDictionary()
-
-
-def _kept_open(session: Session, store: Store) -> Cold:
-    """A store that stays open while the session lives: a thousand small files need not start a thousand processes."""
-    mine = _open.setdefault(session, {})
-    key = json.dumps(asdict(store))
-    if key not in mine:
-        watched = weakref.WeakMethod(session.keep_alive)
-        mine[key] = open_cold(session, store, lambda: (watched() or int)())  # noqa: PLW0108  the session must not be kept alive
-        weakref.finalize(session, mine[key].bucket.close)
-    return mine[key]
 
 
 def reading_store(session: Session) -> BlobStore:
@@ -272,8 +267,9 @@ def push(
     """
     store, result = get_store(session, name), Pushed()
     until = int(time.time()) + retain_days * 86_400 if retain_days else 0
-    with stops_when_asked(), closing(open_cold(session, store).bucket) as bucket:
-        run = _Push(session, Cold(bucket), store.name, result, Pace(limit, session.keep_alive), until, _MODES[mode])
+    with stops_when_asked():
+        pace = Pace(limit, session.keep_alive)
+        run = _Push(session, open_cold(session, store), store.name, result, pace, until, _MODES[mode])
         run.all(handles, progress)
     return result
 
@@ -386,8 +382,8 @@ def evict(session: Session, name: str, handles: Sequence[str] = (), progress: Pr
     wanted = [one for one in files_of(session, _wanted(session, handles)) if one[1] in there and one[0].exists()]
     whole = members_of(session, [path.name for path, _name, _items in wanted])
     total, done = sum(there[file].size for _path, file, _items in wanted), 0
-    with stops_when_asked(), closing(open_cold(session, store).bucket) as bucket:
-        cold = Cold(bucket)
+    cold = open_cold(session, store)
+    with stops_when_asked():
         for path, file, _items in wanted:
             items = whole[path.name]
             try:
@@ -422,9 +418,10 @@ def fetch(session: Session, name: str, handles: Sequence[str] = (), progress: Pr
     wanted = [one for one in files_of(session, _wanted(session, handles)) if one[1] in there]
     whole = members_of(session, [path.name for path, _name, _items in wanted])
     total, done = sum(there[file].size for _path, file, _items in wanted), 0
-    with stops_when_asked(), closing(open_cold(session, store).bucket) as bucket:
+    cold = open_cold(session, store)
+    with stops_when_asked():
         for path, file, _items in wanted:
-            _fetch_one(session, Cold(bucket), path, file, whole[path.name], there[file], result)
+            _fetch_one(session, cold, path, file, whole[path.name], there[file], result)
             session.keep_alive()
             done += there[file].size
             if progress:
@@ -460,10 +457,11 @@ def verify_remote(session: Session, name: str, progress: Progress | None = None)
     local, wrong, done = store_of(session), dict[str, str](), 0
     lost: list[Item] = []
     total = sum(there[file].size for _path, file, _items in wanted)
-    with stops_when_asked(), closing(open_cold(session, store).bucket) as bucket:
+    cold = open_cold(session, store)
+    with stops_when_asked():
         for path, file, items in wanted:
             try:
-                _read_back(session, Cold(bucket), local, items)
+                _read_back(session, cold, local, items)
             except (Unverified, BlobMissing) as error:
                 wrong[file] = str(error)
                 lost += [] if path.exists() else items
@@ -489,8 +487,8 @@ def prune(session: Session, name: str) -> tuple[int, int]:
     store, there = get_store(session, name), copies(session, name)
     owned = {file for _path, file, _items in files_of(session, session.testimony.items())}
     gone = [file for file in there if file not in owned]
-    with stops_when_asked(), closing(open_cold(session, store).bucket) as bucket:
-        cold = Cold(bucket)
+    cold = open_cold(session, store)
+    with stops_when_asked():
         for file in gone:
             cold.remove(file, there[file].size)
             with session.change(access=True) as change:

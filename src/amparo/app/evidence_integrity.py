@@ -49,7 +49,7 @@ class DamageFound(Unverified):
 
 @dataclass(slots=True)
 class Finding:
-    """One damaged item and what rests on it, in handles; ``instead`` the item whose sealed file lies in its place."""
+    """One damaged item; ``derived`` what was made from it; ``instead`` the item whose sealed file lies in its place."""
 
     item: str
     source: str
@@ -57,6 +57,15 @@ class Finding:
     sentence: str
     instead: str = ""
     derived: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Resting:
+    """What rests on a source with damaged items, in handles; ``releases`` went out after the first of them came.
+
+    The ledger does not say which sources a release cites, so every later one is named.
+    """
+
     passages: list[str] = field(default_factory=list)
     claims: list[str] = field(default_factory=list)
     releases: list[str] = field(default_factory=list)
@@ -74,6 +83,7 @@ class Run:
     root: str = ""
     resumed: bool = False
     findings: list[Finding] = field(default_factory=list)
+    sources: dict[str, Resting] = field(default_factory=dict)
     healed: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
 
@@ -284,8 +294,7 @@ class _Verifier:
         known = {finding.item for finding in result.findings}
         for item in items_by_handle(self._session, [handle for handle in self._open if handle not in known]):
             result.findings.append(Finding(item.handle, item.source, self._open[item.handle], _("found by an earlier run")))
-        for finding in result.findings:
-            tell_effects(self._session, finding)
+        _tell_effects(self._session, result)
         if not self._part:
             result.strays = [stray for stray, _age in _strays(self._session, self._store)]
         return result
@@ -318,15 +327,20 @@ def clear_damage(change: Change, session: Session, handle: str, action: str, det
     change.put("testimony", Fact.TYPE, [Fact(handle, "damage", READER, json.dumps({"kind": ""})).to_row()])
 
 
-def tell_effects(session: Session, finding: Finding) -> None:
-    """Fill in what rests on a damaged item. The ledger does not say which sources a release cites: every later one is named."""
-    item = session.testimony.item(finding.item)
-    finding.derived = [child.handle for child in session.testimony.children(finding.item)]
-    finding.passages = [passage.handle for passage in session.testimony.passages(finding.source)]
-    finding.claims = [stored.claim.handle for stored in session.record.claims(source=finding.source)]
-    for row in session.record.rows("access@1"):
-        if len(row) == 5 and str(row[1]).startswith("export") and item is not None and row[4] >= item.added:
-            finding.releases.append(f"{row[1]} {row[2]}")
+def _tell_effects(session: Session, run: Run) -> None:
+    """Fill in what was made from each damaged item and what rests on its source."""
+    since: dict[str, int] = {}
+    for item in items_by_handle(session, [finding.item for finding in run.findings]):
+        since[item.source] = min(item.added, since.get(item.source, item.added))
+    for finding in run.findings:
+        finding.derived = [child.handle for child in session.testimony.children(finding.item)]
+    out = [row for row in session.record.rows("access@1") if len(row) == 5 and str(row[1]).startswith("export")]
+    for source, first in since.items():
+        run.sources[source] = Resting(
+            [passage.handle for passage in session.testimony.passages(source)],
+            [stored.claim.handle for stored in session.record.claims(source=source)],
+            [f"{row[1]} {row[2]}" for row in out if row[4] >= first],
+        )
 
 
 # -- what is on no record -----------------------------------------------------------------------------------------------

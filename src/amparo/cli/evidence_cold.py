@@ -64,7 +64,7 @@ def add(
     if url.startswith("s3://"):
         key, secret = _ask("AWS_ACCESS_KEY_ID", _("Access key")), _ask("AWS_SECRET_ACCESS_KEY", _("Secret key"))
         token = os.environ.get("AWS_SESSION_TOKEN", "")
-    else:
+    elif "://" not in url:
         url = str(Path(url).absolute())
     authority = ca.read(1 << 20) if ca else ""
     store = room.Store(name, url, endpoint, region, key, secret, token, authority, cache, max(1, patience))

@@ -57,6 +57,8 @@ def verify(
         lines = [_finding(one) for one in run.findings[:_SHOWN]]
         if len(run.findings) > _SHOWN:
             lines.append(_("... and {count:,} more; --json lists them.").format(count=len(run.findings) - _SHOWN))
+        for source, one in run.sources.items():
+            lines += _resting(source, one)
         raise integrity.DamageFound(
             **{**data, "damaged": len(run.findings), "report": "\n".join(lines + _rest(run, removed))}
         )
@@ -74,19 +76,30 @@ def _remote(session: Any, name: str, bar: Any) -> Result:
 
 
 def _finding(one: integrity.Finding) -> str:
-    words = [f"  {one.item}  {_(one.kind)}  {one.sentence}"]
+    words = f"  {one.item}  {_(one.kind)}  {one.sentence}"
+    if one.source:
+        words += " " + _("Source {source}.").format(source=one.source)
     if one.instead:
-        words.append(_("    in its place lies the sealed file of {item}").format(item=one.instead))
+        words += "\n    " + _("In its place lies the sealed file of {item}.").format(item=one.instead)
+    if one.derived:
+        words += "\n    " + _("Made from it: {list}").format(list=_some(one.derived))
+    return words
+
+
+def _resting(source: str, one: integrity.Resting) -> list[str]:
+    lines = []
     for text, handles in (
-        (_("    made from it: {list}"), one.derived), (_("    passages of its source: {list}"), one.passages),
-        (_("    claims that rest on its source: {list}"), one.claims), (_("    released since it came: {list}"), one.releases),
+        (_("On {source} rest the passages {list}"), one.passages), (_("On {source} rest the claims {list}"), one.claims),
+        (_("Released since {source} came, and perhaps citing it: {list}"), one.releases),
     ):  # fmt: skip
         if handles:
-            more = f" (+{len(handles) - _SHOWN:,})" if len(handles) > _SHOWN else ""
-            words.append(text.format(list=", ".join(handles[:_SHOWN]) + more))
-    if one.source:
-        words[0] += " " + _("Source {source}.").format(source=one.source)
-    return "\n".join(words)
+            lines.append(text.format(source=source, list=_some(handles)))
+    return lines
+
+
+def _some(handles: list[str]) -> str:
+    more = f" (+{len(handles) - _SHOWN:,})" if len(handles) > _SHOWN else ""
+    return ", ".join(handles[:_SHOWN]) + more
 
 
 def _rest(run: integrity.Run, removed: int) -> list[str]:
@@ -134,11 +147,7 @@ def repair(
     with opened(folder, descriptor=passphrase_fd) as session, progress(_("Repairing")) as bar:
         copies: list[Replica] = [FolderReplica(one) for one in folders]
         stores = [cold.open_cold(session, cold.get_store(session, name)) for name in names]
-        try:
-            done = mending.repair(session, [*copies, *stores], handles=items, actor=actor, progress=bar)
-        finally:
-            for store in stores:
-                store.bucket.close()
+        done = mending.repair(session, [*copies, *stores], handles=items, actor=actor, progress=bar)
         data = {"demo": session.demo, **asdict(done)}
     lines = [_("{item}: repaired from {copy}").format(item=item, copy=copy) for item, copy in done.repaired.items()]
     lines += [_("{item}: is whole").format(item=item) for item in done.whole]

@@ -31,6 +31,7 @@ from amparo.vault.blob_format import (
 )
 from amparo.vault.blobs import BlobStore
 from amparo.vault.disk import translated
+from amparo.vault.remote import Cold, FolderBucket, segment
 
 _PACK_MOST: Final = 64 << 20  # bytes; no pack of ours is longer, whatever lies in its place
 
@@ -52,7 +53,7 @@ class Replica(Protocol):
 
 
 class FolderReplica:
-    """A backup's or a workspace's folder."""
+    """A backup's or a workspace's folder, or that of a cold store, whose files lie there in segments."""
 
     def __init__(self, folder: Path) -> None:
         """Raises NoReplica."""
@@ -61,10 +62,13 @@ class FolderReplica:
         if found is None:
             raise NoReplica(folder=str(folder))
         self.root = found
+        self._segments = Cold(FolderBucket(found))
 
     def read(self, name: str, offset: int, length: int) -> bytes:
-        """Raises BlobMissing, BlobTruncated, BlobUnreadable."""
+        """Raises BlobMissing, BlobTruncated, BlobUnreadable, RemoteShort."""
         path = self.root / name
+        if not path.exists() and path.with_name(segment(path.name, 0)).exists():
+            return self._segments.read(name, offset, length)
         try:
             with translated(path), path.open("rb") as file:
                 file.seek(offset)
