@@ -7,7 +7,6 @@ import ctypes.util
 import os
 import shutil
 import sys
-import tarfile
 from pathlib import Path
 
 import nox
@@ -42,8 +41,7 @@ def wheel(session: nox.Session) -> None:
     shutil.rmtree(BUILT, ignore_errors=True)
     session.run("uv", "build", "--quiet", "--out-dir", str(BUILT), str(ROOT))
     [sdist], [built] = BUILT.glob("*.tar.gz"), BUILT.glob("*.whl")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(BUILT, filter="data")
+    shutil.unpack_archive(sdist, BUILT)
     tree = BUILT / sdist.name.removesuffix(".tar.gz")
     shutil.rmtree(tree / "src")
     python, pins = BUILT / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python", BUILT / "pins.txt"
