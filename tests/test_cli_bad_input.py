@@ -22,6 +22,7 @@ from typing import Any
 import openpyxl
 import pytest
 from cli_kit import EVERYDAY, IDENTITIES, Shell
+from memory_kit import Watched, measured
 
 RUN = [sys.executable, "-c", "from amparo.cli.common import main; main()"]
 MAPPING = """version: 1
@@ -745,11 +746,10 @@ def test_two_imports_at_once_both_end_well(shell: Shell, long: Path, tmp_path: P
 def import_with_peak(shell: Shell, folder: Path) -> tuple[Done, int]:
     """Import; the peak resident memory of that process, in bytes."""
     process = start(shell, "import", str(folder))
+    watched = Watched(process.pid)
     with process.stdout, process.stderr:
         out, err = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return Done(process.returncode, out, err), usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Done(process.wait(), out, err), watched.ended()
 
 
 def big(folder: Path, size: int) -> int:
@@ -760,6 +760,7 @@ def big(folder: Path, size: int) -> int:
     return rows
 
 
+@measured
 def test_a_large_table_flows_through(victim: Shell, tmp_path: Path) -> None:
     """60 MB of CSV need no more memory than the measure allows (600 MiB)."""
     rows = big(tmp_path / "in", 60_000_000)
@@ -770,6 +771,7 @@ def test_a_large_table_flows_through(victim: Shell, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif("AMPARO_3GB" not in os.environ, reason="3 GB take minutes and 12 GB of disk: set AMPARO_3GB=1")
+@measured
 def test_three_gigabytes_flow_through(victim: Shell, tmp_path: Path) -> None:
     """A 3 GB CSV is imported with flat memory (600 MiB)."""
     rows = big(tmp_path / "in", 3_000_000_000)

@@ -10,12 +10,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import pytest
 from court_kit import NOTE, PICTURE, exported, filled, resealed, workspace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from memory_kit import from_here, high_water, measured
 
 from amparo.app import evidence
 from amparo.app import evidence_court as court
@@ -425,6 +426,7 @@ def test_fuzz_any_tag_file_is_read_or_refused_in_a_sentence(name: str, noise: by
             json.dumps(one.data).encode()
 
 
+@measured
 def test_the_memory_stays_flat(session: Session, tmp_path: Path) -> None:
     """A quarter of a gigabyte goes out as a bag and comes in again: the peak of this process grows by less than 100 MB."""
     (tmp_path / "in").mkdir()
@@ -432,7 +434,7 @@ def test_the_memory_stays_flat(session: Session, tmp_path: Path) -> None:
         for _ in range(256):
             stream.write(os.urandom(1 << 19) * 2)
     evidence.add(session, [tmp_path / "in"], origin=evidence.Origin(basis="published source"))
-    before = _peak()
+    before = from_here()
     items = court.chosen(session, ["D-0001"])
     items[0].media_type = "application/x-made-up"
     with pytest.raises(Exception, match="gate refuses") as refused:
@@ -441,9 +443,5 @@ def test_the_memory_stays_flat(session: Session, tmp_path: Path) -> None:
     overrides = tuple(Override(one, "made up") for one in ids)
     court.export(session, items, Asked(overrides=overrides), tmp_path / "bag.zip")
     import_bag(session, tmp_path / "bag.zip")
-    assert _peak() - before < 100 << 20
+    assert high_water() - before < 100 << 20
 
-
-def _peak() -> int:
-    status: dict[str, Any] = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["VmHWM"].split()[0]) << 10

@@ -9,9 +9,7 @@ import gzip
 import io
 import json
 import lzma
-import resource
 import struct
-import sys
 import tarfile
 import zipfile
 import zlib
@@ -23,6 +21,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from memory_kit import from_here, high_water, measured
 
 from amparo.evidence import frames
 from amparo.evidence.findings import Chunk, Data, Facts, Finding, Hints, Member, MemberEnd, Text, Unreadable, Warn
@@ -221,10 +220,6 @@ class Repeated(io.RawIOBase):
         return len(data)
 
 
-def peak() -> int:
-    """The most memory this process has held, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
 
 UNIT = (
     b"From a@b Tue Mar 28 14:05:00 2017\nSubject: x\nContent-Type: multipart/mixed; boundary=q\n\n--q\n\nhello\n--q\n"
@@ -239,13 +234,14 @@ UNIT = (
     [(UNIT, 300), (b"Subject: x\n\n" + b"x" * 70_000, 100), (b"a: b\n", 20), (b"From: x\nX-Long: " + b"y" * 999_999, 100)],
     ids=["mailbox of 300 MB", "lines without end", "header without end", "field without end"],
 )
+@measured
 def test_memory_stays_flat_over_a_large_mailbox(unit: bytes, size: int) -> None:
     """300 MB of mail, or a header or line without an end, raise the peak of memory by less than 40 MiB."""
     list(mail.read(Repeated(unit, 1), Hints()))  # type: ignore[arg-type]
-    before = peak()
+    before = from_here()
     for _finding in mail.read(Repeated(unit, size * 1_000_000 // len(unit)), Hints()):  # type: ignore[arg-type]
         pass
-    assert peak() - before < 40 << 20
+    assert high_water() - before < 40 << 20
 
 
 # -- Outlook ----------------------------------------------------------------------------------------------------------------
@@ -827,14 +823,15 @@ def test_archives_in_archives_come_out_one_layer_at_a_time() -> None:
 
 
 @LIBARCHIVE
+@measured
 def test_memory_stays_flat_over_a_large_tar_archive() -> None:
     """200 MB in 2,000 members raise the peak of memory by less than 40 MiB."""
     unit = tar_of(("member", b"x" * 100_000))[: 512 + 100_352]
     for _finding in archive.read(Repeated(unit, 1), Hints()):  # type: ignore[arg-type]
         pass
-    before = peak()
+    before = from_here()
     count = sum(isinstance(finding, Member) for finding in archive.read(Repeated(unit, 2000), Hints()))  # type: ignore[arg-type]
-    assert count == 2000 and peak() - before < 40 << 20
+    assert count == 2000 and high_water() - before < 40 << 20
 
 
 # -- hostile bytes, and the sandbox -----------------------------------------------------------------------------------------

@@ -6,11 +6,9 @@ All recordings are generated here (FFmpeg's own encoders through PyAV, speech by
 import io
 import json
 import math
-import resource
 import shutil
 import struct
 import subprocess
-import sys
 from array import array
 from collections.abc import Iterator
 from fractions import Fraction
@@ -22,6 +20,7 @@ import av
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from memory_kit import from_here, high_water, measured
 from PIL import Image
 
 from amparo.evidence import frames, speech
@@ -255,9 +254,6 @@ def gif() -> bytes:
     return out.getvalue()
 
 
-def peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
 
 class Wave(io.RawIOBase):
     """A WAV file of silence, made as it is read."""
@@ -287,12 +283,13 @@ class Wave(io.RawIOBase):
         return count
 
 
+@measured
 def test_memory_stays_flat_over_a_long_recording() -> None:
     """200 MB of sound (almost two hours) raise the peak of memory by less than 40 MiB."""
     list(media.read(io.BufferedReader(Wave(1 << 20)), Hints()))
-    before = peak()
+    before = from_here()
     findings = list(media.read(io.BufferedReader(Wave(200 << 20)), Hints()))
-    assert facts(findings, "media")["seconds"] > 6000 and peak() - before < 40 << 20
+    assert facts(findings, "media")["seconds"] > 6000 and high_water() - before < 40 << 20
 
 
 # -- metadata -----------------------------------------------------------------------------------------------------------------
