@@ -10,7 +10,7 @@ from amparo.kernel.i18n import N_, _
 
 VERBS: Final = {
     "init": "workspace", "unlock": "workspace", "lock": "workspace", "panic": "workspace", "recover": "workspace",
-    "backup": "workspace", "restore": "workspace",
+    "backup": "workspace", "restore": "workspace", "open": "pages",
     "import": "day", "person": "day", "interview": "day", "consent": "day", "correct": "day", "link": "day", "erase": "day",
     "status": "reading", "search": "reading", "show": "reading", "trace": "reading",
     "evidence": "evidence", "capture": "evidence_capture", "dossier": "output",
@@ -19,7 +19,7 @@ VERBS: Final = {
 
 
 SECTIONS: Final = (
-    (N_("To begin and to end"), ("demo", "init", "unlock", "lock", "panic", "recover")),
+    (N_("To begin and to end"), ("demo", "init", "open", "unlock", "lock", "panic", "recover")),
     (N_("The documenter's day"), ("person", "interview", "import", "consent", "correct", "link", "erase")),
     (N_("The evidence room"), ("evidence", "capture")),
     (N_("To read"), ("status", "search", "show", "trace")),

@@ -14,12 +14,14 @@ from typing import Any, ClassVar, NamedTuple
 import cbor2
 
 from amparo.kernel.errors import AmparoError
+from amparo.kernel.ids import is_handle
 from amparo.record import items, tokens
 from amparo.record.digest import digest
 from amparo.record.model import Assessment, Claim, Consent, Entity, Identity, Link, Passage
 from amparo.vault.database import Database, Value
 
 _COMMIT_ROWS = 200_000
+_TOLD = 5
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE positions (device BLOB PRIMARY KEY, position BLOB) WITHOUT ROWID;
@@ -302,6 +304,22 @@ class Store:
         """Write what was buffered."""
 
     # -- reading -------------------------------------------------------------------------------------------------------
+
+    def told(self, device: int, seq: int) -> list[tuple[str, int, list[str]]]:
+        """What one entry brought: (type of row, how many, up to five handles), for a log of what was done."""
+        found: dict[str, tuple[int, list[str]]] = {}
+        parts = "SELECT id, type, ids FROM parts WHERE device = ? AND seq = ? ORDER BY part"
+        for part, type, packed in self.db.execute(parts, (device, seq)):
+            count, handles = found.get(type, (0, []))
+            more, others = self._told_of(part, type, array("q", packed))
+            found[type] = count + more, [*handles, *(one for one in others if one not in handles)][:_TOLD]
+        return [(type, count, handles) for type, (count, handles) in found.items()]
+
+    def _told_of(self, part: int, type: str, numbers: Sequence[int]) -> tuple[int, list[str]]:  # noqa: ARG002
+        """How many rows a part brought, and handles of the first; ``numbers`` as ``_take`` returned them."""
+        [(count,)] = self.db.execute("SELECT count(*) FROM rows WHERE part = ?", (part,))
+        found = self.db.execute("SELECT id, a FROM rows WHERE part = ? ORDER BY n LIMIT ?", (part, _TOLD))
+        return count, [word for pair in found if is_handle(word := pair[0] if is_handle(pair[0]) else pair[1])]
 
     def rows(self, type: str, where: str = "1", values: Sequence[Value] = ()) -> list[list[Any]]:
         """The current rows of a type in the order they were applied; also of a type this version does not know."""

@@ -4,7 +4,8 @@ Invariants: as ``record.store``. What a method returns of many things at once is
 ``record.ground`` says; ``claim``, ``ground_of`` and ``claims(subject=...)`` of anything but a person open one thing in full.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +34,7 @@ _SELECT = f"SELECT c.id, c.status, p.device, p.seq, p.part, {_CLAIM} FROM {{}} c
 _ENTITIES = f"SELECT {ENTITY_COLUMNS} FROM entities WHERE current AND "
 _PERSONAL = ("P-", "A-", "N-")
 _LAST = "\U0010ffff"
+_FEW = 5
 
 
 @dataclass(slots=True)
@@ -90,12 +92,13 @@ class RecordView(RecordWriter):
 
     def claims(
         self, *, subject: str | None = None, value: str | None = None, source: str | None = None, passage: str | None = None,
-        person: str | None = None, key_prefix: str | None = None,
+        person: str | None = None, key_prefix: str | None = None, limit: int = -1, offset: int = 0,
     ) -> list[StoredClaim]:  # fmt: skip
         """Claims by what they are about, in the order of their handles; several conditions narrow each other.
 
-        ``value`` a handle (a term or a text finds nothing: no list by value); ``key_prefix`` the beginning of an imported key.
-        Masked unless ``subject`` opens one thing that is not a person. Raises ValueError without a condition.
+        ``value`` a handle (a term or a text finds nothing: no list by value); ``key_prefix`` the beginning of an imported key;
+        ``limit`` of them after the first ``offset`` (negative: all). Masked unless ``subject`` opens one thing that is not a
+        person. Raises ValueError without a condition.
         """
         wanted: list[tuple[str, tuple[str, ...]]] = []
         for column, handle in (("subject", subject), ("source", source), ("passage", passage), ("person", person)):
@@ -110,7 +113,8 @@ class RecordView(RecordWriter):
         if not wanted:
             raise ValueError("claims() needs a condition")
         where = " AND ".join(clause for clause, _ in wanted)
-        found = self._claims("claims", where, *(v for _, values in wanted for v in values))
+        values = [v for _, values in wanted for v in values]
+        found = self._claims("claims", where, *values, page=f" LIMIT {limit:d} OFFSET {offset:d}")
         return found if subject is not None and not subject.startswith("P-") else [masked(stored) for stored in found]
 
     def history(self, subject: str, property: str) -> list[StoredClaim]:
@@ -140,8 +144,9 @@ class RecordView(RecordWriter):
                 found[number] = masked(stored, always=True)
         return found
 
-    def _claims(self, table: str, where: str, *values: str | int) -> list[StoredClaim]:
-        return [_stored(row) for row in self.db.execute(f"{_SELECT.format(table)} WHERE {where} ORDER BY c.id", values)]
+    def _claims(self, table: str, where: str, *values: str | int, page: str = "") -> list[StoredClaim]:
+        found = self.db.execute(f"{_SELECT.format(table)} WHERE {where} ORDER BY c.id{page}", values)
+        return [_stored(row) for row in found]
 
     # -- grounds -------------------------------------------------------------------------------------------------------
 
@@ -161,6 +166,28 @@ class RecordView(RecordWriter):
             name = value if terms.has_term("ground", value) else "other"
             counts[name] = counts.get(name, 0) + number
         return ground.suppress(counts)
+
+    def labels(self, handles: Iterable[str]) -> dict[str, str]:
+        """Handle -> what it is called where many things are shown: its published name or key, masked; "" if it has none."""
+        found = self.db.execute(
+            "SELECT handle, label, key FROM entities WHERE current AND handle IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(handles)),),
+        )
+        return {handle: mask(label or key) for handle, label, key in found}
+
+    def without_basis(self, limit: int) -> list[Entity]:
+        """Sources that have neither consent nor publication as their basis, in the order they came; no imported tables."""
+        where = "kind = 'source' AND type <> 'table' AND basis NOT IN ('published source', 'consent') ORDER BY n LIMIT"
+        return self._entities(f"{where} {limit:d}")
+
+    def _told_of(self, part: int, type: str, numbers: Sequence[int]) -> tuple[int, list[str]]:
+        if type == Claim.TYPE:
+            return len(numbers), [str(ids.unpack("claim", number)) for number in numbers[:_FEW]]
+        if type == Entity.TYPE:
+            [(count,)] = self.db.execute("SELECT count(*) FROM entities WHERE part = ?", (part,))
+            found = self.db.execute("SELECT handle FROM entities WHERE part = ? ORDER BY n LIMIT ?", (part, _FEW))
+            return count, [handle for (handle,) in found]
+        return super()._told_of(part, type, numbers)
 
     # -- links, assessments, consents ----------------------------------------------------------------------------------
 

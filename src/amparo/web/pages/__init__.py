@@ -1,0 +1,12 @@
+"""One module for each kind of page, each with its ``ROUTES``.
+
+Invariant: a page reads by GET and changes something by POST, after which the browser is sent on to a page that only reads.
+"""
+
+from typing import Final
+
+from starlette.routing import Route
+
+from amparo.web.pages import entrance, home, searching, things
+
+ROUTES: Final[list[Route]] = [*entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *things.ROUTES]

@@ -1,0 +1,25 @@
+"""The first page: what waits for somebody, what the record holds, who did what last."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from amparo.app import desk_work
+from amparo.web.render import page
+
+
+async def home(request: Request) -> Response:
+    found = await request.app.state.desk.do(desk_work.waiting)
+    return page(request, "home", {"work": found})
+
+
+async def activity(request: Request) -> Response:
+    """The ledger as a readable log, newest first."""
+    before = request.query_params.get("before", "")
+    found = await request.app.state.desk.do(desk_work.activity, before=int(before) if before.isdecimal() else None)
+    return page(request, "activity", {"log": found})
+
+
+ROUTES: Final = [Route("/", home), Route("/activity", activity)]
