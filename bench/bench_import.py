@@ -33,11 +33,11 @@ WORDS = (
 )
 
 
-def make_tables(folder: Path, claims: int) -> None:
-    """Made-up tables: 400 sources, 300 places, an event for every 20 claims; seeded, so that runs compare."""
+def make_tables(folder: Path, claims: int, share: int = 20) -> None:
+    """Made-up tables: 400 sources, 300 places, an event for every ``share`` claims; seeded, so that runs compare."""
     rng = random.Random(7)
     (folder / "mapping.yaml").write_text(MAPPING, "utf-8")
-    events = max(1, claims // 20)
+    events = max(1, claims // share)
     with (folder / "entities.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["key", "kind", "type", "label", "basis"])
@@ -50,7 +50,7 @@ def make_tables(folder: Path, claims: int) -> None:
         for n in range(claims):
             text = " ".join(rng.choices(WORDS, k=rng.randint(8, 20)))
             date = f"20{rng.randint(10, 25)}-{rng.randint(1, 12):02d}"
-            writer.writerow([f"{n}", f"E-{n // 20 % events}", "report", "", text, date, f"L-{rng.randrange(300)}",
+            writer.writerow([f"{n}", f"E-{n // share % events}", "report", "", text, date, f"L-{rng.randrange(300)}",
                              f"S-{rng.randrange(400)}", "hearsay", "report"])  # fmt: skip
 
 

@@ -21,7 +21,8 @@ from amparo.record.search import search as search_record
 _DAY: Final = 86_400_000
 _SOON: Final = 90  # days before a consent ends
 _SHOWN: Final = 50
-_STEP: Final = 256  # entries between two places that are remembered
+_STEP: Final = 64  # entries between two places that are remembered
+_PAGES: Final = 32  # of the log that are remembered
 
 DONE: Final = {
     "claims@1": N_("claims"), "entities@1": N_("things"), "links@1": N_("links between claims"),
@@ -86,6 +87,8 @@ def search(session: Session, words: str, **options: Any) -> dict[str, Any]:
 # -- the log ------------------------------------------------------------------------------------------------------------
 
 _places: WeakKeyDictionary[Session, dict[bytes, list[Position]]] = WeakKeyDictionary()
+_shown: WeakKeyDictionary[Session, dict[Any, dict[str, Any]]] = WeakKeyDictionary()
+"""Pages of the log as they were shown while the logs ended as they end now."""
 
 
 def activity(session: Session, *, before: int | None = None) -> dict[str, Any]:
@@ -93,6 +96,16 @@ def activity(session: Session, *, before: int | None = None) -> dict[str, Any]:
 
     ``before`` is the ``clock`` of the last entry of the page before (ms since 1970).
     """
+    kept = _shown.setdefault(session, {})
+    asked = before, *session.record.positions().items()
+    if asked not in kept:
+        if len(kept) >= _PAGES:
+            kept.clear()
+        kept[asked] = _read_log(session, before)
+    return kept[asked]
+
+
+def _read_log(session: Session, before: int | None) -> dict[str, Any]:
     entries: list[dict[str, Any]] = []
     for device, log in session.ledger.logs.items():
         number = session.ledger.numbers()[device]

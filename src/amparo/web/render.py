@@ -108,6 +108,12 @@ def page(request: Request, name: str, values: Mapping[str, Any] | None = None, *
     return HTMLResponse(TEMPLATES.get_template(f"{name}.html").render(shown), status)
 
 
+def page_number(request: Request) -> int:
+    """Which page of many is asked for, from 1."""
+    number = request.query_params.get("page", "1")
+    return max(1, int(number)) if number.isdecimal() and number.isascii() and len(number) < 6 else 1
+
+
 def see(path: str) -> Response:
     """After a form was taken: look there (so that going back or reloading never sends a form twice)."""
     return RedirectResponse(path, 303)

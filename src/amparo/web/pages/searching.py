@@ -17,7 +17,7 @@ from amparo.kernel.errors import NotFound
 from amparo.kernel.i18n import N_
 from amparo.record.search import FACETS
 from amparo.web import forms
-from amparo.web.render import page, see
+from amparo.web.render import page, page_number, see
 
 _KEPT: Final = 500
 _PAGE: Final = 25
@@ -56,8 +56,7 @@ async def found(request: Request) -> Response:
 
 
 async def _show(request: Request, kept: dict[str, Any], name: str) -> Response:
-    number = request.query_params.get("page", "1")
-    at = max(1, int(number)) if number.isdecimal() and len(number) < 6 else 1
+    at = page_number(request)
     result = await request.app.state.desk.do(
         desk_work.search, kept["words"], **kept["filters"], limit=_PAGE, offset=(at - 1) * _PAGE
     )

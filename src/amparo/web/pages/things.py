@@ -11,7 +11,7 @@ from amparo.app import desk_things, people, reading
 from amparo.kernel.errors import AmparoError
 from amparo.record.model import ACCESS, POLARITIES, STANCES, VOLUNTARINESS
 from amparo.web import forms
-from amparo.web.render import page, see
+from amparo.web.render import page, page_number, see
 
 
 class HandleConvertor(Convertor[str]):
@@ -31,7 +31,7 @@ register_url_convertor("handle", HandleConvertor())
 async def thing(request: Request) -> Response:
     """Whatever bears the handle in the address."""
     handle = request.path_params["handle"]
-    found = await request.app.state.desk.do(desk_things.open_thing, handle)
+    found = await request.app.state.desk.do(desk_things.open_thing, handle, page_number(request))
     return page(request, found["page"], {"it": found})
 
 
