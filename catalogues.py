@@ -75,7 +75,7 @@ def _flags(message: str | tuple[str, ...]) -> list[str]:
 
 
 def _done(message: Message) -> bool:
-    return all(message.string) if message.pluralizable else bool(message.string)
+    return all(message.string or [""]) if message.pluralizable else bool(message.string)
 
 
 def main() -> int:

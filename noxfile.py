@@ -27,11 +27,12 @@ LIBRARIES = {"archive": "libarchive13", "chromaprint": "libchromaprint1"}
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, the direction of imports, and that what is imported is declared."""
+    """Style, types, the direction of imports, that what is imported is declared and every sentence is in the catalogues."""
     session.run("ruff", "check", ".")
     session.run("python", "-m", "mypy")
     session.run("lint-imports", "--no-logo", env={"NO_COLOR": "1"})
     session.run("deptry", "src")
+    session.run("python", "catalogues.py", "--check")
 
 
 @nox.session
