@@ -55,7 +55,8 @@ def test_cross_site_post_changes_nothing(pages: Pages) -> None:
     """A form on another site's page, or one that does not say where it is from, is refused even with the cookie."""
     form = {"words": "Argun"}
     for site, origin in (("cross-site", "http://evil.example"), ("same-site", "http://other.localhost:1"), ("none", ""),
-                         ("", ""), ("", "null"), ("", "http://evil.example"), ("same-origin", "http://evil.example")):  # fmt: skip
+                         ("", ""), ("", "null"), ("", "http://evil.example"),
+                         ("same-origin", "http://evil.example")):  # fmt: skip
         assert pages.ask("/search", form, Sec_Fetch_Site=site, Origin=origin).status == 403, (site, origin)
     assert pages.ask("/lock", {}, Sec_Fetch_Site="cross-site").status == 403
     assert pages.ask("/").status == 200  # it was not locked
@@ -254,8 +255,8 @@ def test_no_random_request_breaks_a_page(pages: Pages) -> None:
         for word in odd:
             path = route.path.replace("{handle:handle}", "P-0001").replace("{name}", "x")
             query = urlencode({"page": word, "before": word, "x": word})
-            fields = {name: word for name in ("words", "kind", "date", "place", "source", "status", "property", "reason", "valid",
-                                              "back", "language", "text")}  # fmt: skip
+            names = "words kind date place source status property reason valid back language text"
+            fields = dict.fromkeys(names.split(), word)
             form = fields if "POST" in (route.methods or ()) else None
             answer = pages.ask(f"{path}?{query}", form)
             assert answer.status in (200, 303, 403, 404, 409, 422), (route.path, word, answer.status, answer.sentence)

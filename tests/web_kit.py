@@ -41,7 +41,8 @@ class Pages:
 
     def __post_init__(self) -> None:
         command = [sys.executable, "-m", "amparo", "open", "--no-browser", "-w", str(self.workspace)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=self.environment)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         found = re.search(r"http://\S+", line)
