@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import wave
@@ -316,6 +317,25 @@ def test_nothing_is_left_and_nothing_was_in_the_clear(tmp_path: Path) -> None:
 # -- others accept it ---------------------------------------------------------------------------------------------------------
 
 
+def test_what_a_killed_run_left_is_removed_at_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profile of a run that was killed is removed by the next; those of running ones, of new ones and links stay."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setattr(browsers, "_in_memory", lambda place: place == str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(browsers, "_FRESH", 0.5)
+    stale, running, other = (tmp_path / f"amparo-browser-{name}" for name in ("stale", "running", "link"))
+    for folder in (stale, running):
+        (folder / "Default").mkdir(parents=True)
+        (folder / "Default" / "page").write_text(CANARY, "utf-8")
+    (tmp_path / "elsewhere").mkdir()
+    other.symlink_to(tmp_path / "elsewhere")
+    hold = browsers._held(running)
+    time.sleep(0.6)
+    made, _place = browsers._room()
+    os.close(hold)
+    assert not stale.exists() and running.exists() and other.exists() and (tmp_path / "elsewhere").exists() and made.exists()
+
+
 def test_wacz_and_warcio_accept_it(rich: tuple[Any, Captured, bytes], tmp_path: Path) -> None:
     """`wacz validate` of py-wacz says valid; `warcio check` finds every digest right."""
     pytest.importorskip("wacz")
@@ -533,6 +553,93 @@ def test_with_a_proxy_nothing_passes_beside_it(tmp_path: Path) -> None:
         with pytest.raises(NotCaptured):
             take(tmp_path, address(server), proxy=f"http://127.0.0.1:{proxy.getsockname()[1]}", wait=3)
         assert server.seen == [] and got and got[0].startswith(f"GET {address(server)}".encode())
+
+
+RTC = """<p>x<script>let one = new RTCPeerConnection({iceServers: [{urls: 'stun:127.0.0.1:PORT'}]}); one.createDataChannel('x');
+one.onicecandidate = e => fetch('/candidate?' + encodeURIComponent(e.candidate ? e.candidate.candidate : 'end'));
+one.createOffer().then(offer => one.setLocalDescription(offer))</script>"""
+TRAPS = {
+    "/popups": "<p>x<script>setInterval(() => { for (let n = 0; n < 20; n++) open('/popup?' + n) }, 50)</script>",
+    "/alerts": "<p>x<script>for (;;) { alert('a'); confirm('b'); prompt('c') }</script>",
+    "/leave": "<p>x<script>onbeforeunload = e => { e.preventDefault(); return 'stay' };"
+              "setInterval(() => fetch('/alive'), 100)</script>",
+    "/ask": "<p>x<script>navigator.geolocation.getCurrentPosition(() => fetch('/place'), () => fetch('/no-place'));"
+            "Notification.requestPermission().then(told => fetch('/notification-' + told));"
+            "navigator.mediaDevices?.getUserMedia({audio: true}).then(() => fetch('/sound'))</script>",
+    "/local-file": "<p>x<iframe src='file:///etc/passwd'></iframe><script>fetch('file:///etc/passwd')"
+                   ".then(() => fetch('/was-read'))</script>",
+}  # fmt: skip
+
+
+class Trapping(Site):
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path in TRAPS:
+            self.server.seen.append((self.path, b""))
+            self.give(TRAPS[path].encode())
+        elif path == "/rtc":
+            self.server.seen.append((self.path, b""))
+            self.give(RTC.replace("PORT", str(self.server.stun)).encode())
+        elif path == "/round":
+            self.give(b"", "text/plain", 302, Location=f"/round?{time.time()}")
+        else:
+            super().do_GET()
+
+
+@pytest.fixture
+def trapping(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setitem(globals(), "Site", Trapping)
+    with serving() as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", TRAPS)
+def test_attack_a_page_that_wants_to_be_kept_open_or_let_in(tmp_path: Path, trapping: Any, path: str) -> None:
+    """Windows, dialogs, refusals to close, wishes for place, sound and files: captured, granted nothing, silent afterwards."""
+    made, _data = take(tmp_path, address(trapping, path), wait=3)
+    asked = [one for one, _sent in trapping.seen]
+    time.sleep(0.5)
+    assert len(trapping.seen) == len(asked), "the page lives on"
+    assert made.partial == "" and path in asked
+    assert not {"/place", "/sound", "/was-read", "/notification-granted"} & set(asked)
+    assert sum(one.startswith("/popup") for one in asked) < 40
+
+
+def test_attack_redirects_without_end_end(tmp_path: Path, trapping: Any) -> None:
+    """A server that sends round and round is left by the browser; what it sent is kept and the end is said."""
+    made, data = take(tmp_path, address(trapping, "/round"), wait=3)
+    assert "TOO_MANY_REDIRECTS" in made.partial and len(list(Replay(io.BytesIO(data)).entries)) > 10
+
+
+def test_attack_webrtc_tells_no_address(tmp_path: Path, trapping: Any) -> None:
+    """A page that looks for this machine's addresses by WebRTC gets none, and no packet goes to the server it names."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stun:
+        stun.bind(("127.0.0.1", 0))
+        stun.settimeout(0.2)
+        trapping.stun = stun.getsockname()[1]
+        take(tmp_path, address(trapping, "/rtc"), wait=5)
+        with pytest.raises(TimeoutError):
+            stun.recvfrom(100)
+    candidates = [path for path, _sent in trapping.seen if path.startswith("/candidate")]
+    assert candidates and all(path.endswith("?end") for path in candidates)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the flag of the test is tried on Linux only")
+def test_attack_a_public_page_reaches_no_server_of_the_local_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page from the internet that asks this machine's own servers, by picture, frame, script and socket, reaches none."""
+    with serving() as local:
+        page = (
+            "<p>x<img src='http://127.0.0.1:PORT/a.png'><iframe src='http://localhost:PORT/frame'></iframe><script>"
+            "for (const how of ['GET', 'POST']) fetch('http://127.0.0.1:PORT/poll', {mode: 'no-cors', method: how});"
+            "new WebSocket('ws://127.0.0.1:PORT/socket')</script>"
+        ).replace("PORT", str(local.server_port))
+        monkeypatch.setitem(globals(), "Site", Trapping)
+        monkeypatch.setitem(TRAPS, "/inward", page)
+        with serving() as server:
+            override = f"--ip-address-space-overrides=127.0.0.1:{server.server_port}=public"
+            monkeypatch.setattr(browsers, "_FLAGS", (*browsers._FLAGS, override))
+            take(tmp_path, address(server, "/inward"), wait=4)
+        assert local.seen == []
 
 
 def test_no_browser_is_one_sentence(tmp_path: Path) -> None:

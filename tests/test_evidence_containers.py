@@ -220,7 +220,6 @@ class Repeated(io.RawIOBase):
         return len(data)
 
 
-
 UNIT = (
     b"From a@b Tue Mar 28 14:05:00 2017\nSubject: x\nContent-Type: multipart/mixed; boundary=q\n\n--q\n\nhello\n--q\n"
     b"Content-Type: image/png; name=a.png\nContent-Transfer-Encoding: base64\n\n"
@@ -603,15 +602,15 @@ def written(kind: str, filter: str | None = None, **more: Any) -> bytes:
     return b"".join(out)
 
 
-def rar(name: str, data: bytes) -> bytes:
-    """A RAR 4 archive with one stored member (archivers that write RAR are not free)."""
+def rar(name: str, data: bytes, flags: int = 0) -> bytes:
+    """A RAR 4 archive with one stored member (archivers that write RAR are not free); flag 4 says that it is encrypted."""
 
     def block(kind: int, flags: int, rest: bytes, after: bytes = b"") -> bytes:
         body = struct.pack("<BHH", kind, flags, 7 + len(rest)) + rest
         return struct.pack("<H", zlib.crc32(body) & 0xFFFF) + body + after
 
     info = struct.pack("<LLBLLBBHL", len(data), len(data), 3, zlib.crc32(data), 0x4A7C70A0, 20, 0x30, len(name), 0o100644)
-    member = block(0x74, 0x8000, info + name.encode(), data)
+    member = block(0x74, 0x8000 | flags, info + name.encode(), data)
     return b"Rar!\x1a\x07\x00" + block(0x73, 0, bytes(6)) + member + block(0x7B, 0x4000, b"")
 
 
@@ -700,6 +699,14 @@ def test_encrypted_members_say_so_and_open_with_the_password() -> None:
     assert members(found(archive, sealed, password="made up")) == [("папка/one.txt", b"hello world", "")]
     old = written("zip", options="encryption=zipcrypt", passphrase="made up")
     assert members(found(archive, old, password="made up"))[0][1] == b"hello world"
+
+
+@LIBARCHIVE
+@pytest.mark.parametrize("more", [{}, {"password": "made up"}])
+def test_an_encrypted_rar_says_what_to_do(more: dict[str, str]) -> None:
+    """Its encryption is not undone here, with a password or without: the sentence does not ask for one, and names a way."""
+    [(name, content, problem)] = members(found(archive, rar("one.txt", b"hello world", 4), **more))
+    assert (name, content) == ("one.txt", b"") and "its own program" in problem and "give the archive's password" not in problem
 
 
 def test_a_wrong_checksum_is_told_and_the_bytes_come_out() -> None:

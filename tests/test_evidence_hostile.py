@@ -1,6 +1,8 @@
 """Files made to break, fill or fool who opens them: each gives its text, a warning or one clear sentence, and no more."""
 
+import gzip
 import io
+import json
 import random
 import struct
 import time
@@ -18,7 +20,7 @@ from PIL import Image
 from test_evidence_readers import RUSSIAN, archive, changed, docx, exif, facts, members, odt, pdf, picture, texts
 
 from amparo.evidence import kinds, sandbox
-from amparo.evidence.findings import Finding, Hints, Warn
+from amparo.evidence.findings import Finding, Hints, Member, Warn
 from amparo.evidence.sandbox import Limits
 from amparo.kernel.errors import AmparoError
 
@@ -321,6 +323,104 @@ def test_a_page_made_to_be_slow_is_read_in_time(box: sandbox.Sandbox, data: byte
     started = time.monotonic()
     read(box, "html", data)
     assert time.monotonic() - started < 20
+
+
+# -- one of each kind ---------------------------------------------------------------------------------------------------------
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def boxed(kind: bytes, body: bytes = b"", size: int = 0) -> bytes:
+    return struct.pack(">I", size or 8 + len(body)) + kind + body
+
+
+def boxes(depth: int) -> bytes:
+    body = b""
+    for _ in range(depth):
+        body = boxed(b"moov", body)
+    return body
+
+
+def coded(name: str, data: bytes) -> bytes:
+    """A PDF with one picture of 65,535 x 65,535 points in some coding."""
+    return tree(
+        "<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R /Resources << /XObject << /I 5 0 R >> >> >>",
+        "<< /Length 5 >>\nstream\n/I Do\nendstream",
+        f"<< /Type /XObject /Subtype /Image /Width 65535 /Height 65535 /BitsPerComponent 1 /ColorSpace /DeviceGray "
+        f"/Filter /{name} /Length {len(data)} >>\nstream\n{data.decode('latin-1')}\nendstream",
+    )
+
+
+def letter(rest: bytes) -> bytes:
+    return b"From: a@example.org\nTo: b@example.org\nSubject: made up\nMIME-Version: 1.0\n" + rest
+
+
+def wacz(description: str) -> bytes:
+    return archive({"datapackage.json": description})
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6) + bytes(6)
+JBIG2 = struct.pack(">IBBIIIIIBH", 0, 0x30, 1, 19, 0xFFFF, 0xFFFF, 0, 0, 0, 0) + bytes(30)
+FTYP = boxed(b"ftyp", b"isom\0\0\0\0isom")
+ONE_OF_EACH: dict[str, Callable[[], bytes]] = {
+    "a text of gigabytes in a PNG": lambda: PNG + b"".join(
+        chunk(b"iTXt", b"k%d\0\1\0\0\0" % n + zlib.compress(bytes(50 << 20), 9)) for n in range(4)) + chunk(b"IEND", b""),
+    "a profile of gigabytes in a PNG": lambda: PNG + chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(200 << 20), 9)),
+    "a drawing of drawings of drawings": lambda: SVG + b"".join(
+        b'<g id="a%d">' % n + b'<use xlink:href="#a%d"/>' % (n - 1) * 10 + b"</g>" for n in range(12)) + b"</svg>",
+    "a drawing nested without end": lambda: SVG + b"<g>" * 50_000,
+    "gzip in gzip in gzip": lambda: gzip.compress(gzip.compress(gzip.compress(bytes(200 << 20), 9), 9), 9),
+    "mail parts within parts": lambda: letter(b"".join(
+        b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(20_000))),
+    "messages within messages": lambda: letter((b"Content-Type: message/rfc822\n\n" + letter(b"")) * 5_000),
+    "a boundary that is everywhere": lambda: letter(
+        b'Content-Type: multipart/mixed; boundary="' + b"-" * 70 + b'"\n\n' + (b"-" * 72 + b"\n") * 50_000),
+    "a name in a hundred thousand parts": lambda: letter(
+        b"Content-Type: text/plain; " + b"".join(b"name*%d*=utf-8''%%41;" % n for n in range(100_000)) + b"\n\nx"),
+    "a message whose sectors run in rings": lambda: (
+        OLE + struct.pack("<9I", 0, 1, 0, 0, 4096, 0, 1, 0, 0) + bytes(436)).ljust(512, b"\0") + bytes(512 * 64)
+        + "__substg1.0_".encode("utf-16-le"),
+    "a record of ninety-nine quintillion bytes": lambda: (
+        b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 99999999999999999999\r\n\r\nHTTP/1.1 200 OK\r\n\r\nx"),
+    "a record of minus five bytes": lambda: b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: -5\r\n\r\nx",
+    "a record of a million headers": lambda: b"WARC/1.0\r\n" + b"X: y\r\n" * 1_000_000,
+    "a package of paths that climb": lambda: wacz(json.dumps({"resources": [
+        {"path": "../../etc/passwd\x1b[2J", "hash": "sha256:00", "bytes": 1}] * 100_000})),
+    "a package of other types": lambda: wacz('{"resources": {"a": []}, "title": {"x": 1}, "created": [1]}'),
+    "a package nested without end": lambda: wacz("[" * 200_000),
+    "a film whose boxes lie": lambda: FTYP + boxed(b"moov", boxed(b"trak"), 0xFFFFFFFF),
+    "a film of boxes in boxes": lambda: FTYP + boxes(3000),
+    "a film of clusters without end": lambda: (
+        b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x1f\x42\x82\x88matroska" + bytes(16) + b"\x18\x53\x80\x67\x01"
+        + b"\xff" * 7 + (b"\x1f\x43\xb6\x75\x01" + b"\xff" * 7) * 50_000),
+    "a picture in JBIG2": lambda: coded("JBIG2Decode", JBIG2), "a picture in JPEG 2000": lambda: coded("JPXDecode", JBIG2),
+    "a chat of one message": lambda: json.dumps({"name": "x", "type": "personal_chat", "messages": [
+        {"id": 1, "type": "message", "date": "2017-04-04T10:00:00", "text": "y" * 10_000_000}]}).encode(),
+    "a chat nested without end": lambda: b'{"name":"x","type":"personal_chat","messages":[{"id":1,"text":' + b"[" * 300_000,
+    "a number of megabytes": lambda: (
+        b'{"name":"x","type":"personal_chat","messages":[{"id":' + b"9" * 2_000_000 + b',"text":"a"}]}'),
+    "a chat with a giant line": lambda: b"28/3/17, 14:05 - V-001: " + b"x" * 20_000_000 + b"\n28/3/17, 14:06 - V-002: y\n",
+    "a sealed chat with a giant number": lambda: b'{"sent_at":' + b"9" * 2_000_000 + b',"body":"x"}\n',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_one_hostile_file_of_each_kind(box: sandbox.Sandbox, name: str) -> None:
+    """Each reader that its type sends ends with findings or one sentence, in its bounds, and the next file is read."""
+    data = ONE_OF_EACH[name]()
+    kind = kinds.media_type(data[: kinds.HEAD], "made-up")
+    for reader in sandbox.readers_for(kind):
+        try:
+            for finding in box.read(reader, io.BytesIO(data), Hints("made-up", kind, len(data)), SHORT):
+                assert not isinstance(finding, Member) or len(finding.name) <= 4096
+        except (sandbox.FileUnreadable, sandbox.ReaderTooLarge) as error:
+            assert str(error).endswith((".", ")"))
+    assert "still here" in texts(read(box, "plain", b"still here")).values()
 
 
 # -- fuzz -------------------------------------------------------------------------------------------------------------------

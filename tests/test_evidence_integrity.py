@@ -390,7 +390,7 @@ def test_damage_is_repaired_from_a_backup_with_custody(session: Session, place: 
     assert set(done.repaired) == {every[name].handle for name in ("a.bin", "c.bin", "s3.bin")} and not done.left
     assert not integrity.verify(session).findings
     last = session.testimony.custody(every["c.bin"].handle)[-1]
-    assert last.action == "repaired" and str(place / "backup") in last.detail
+    assert last.action == "repaired" and "copy" in last.detail and str(place) not in last.detail
     with evidence.read_quietly(session, every["c.bin"]) as stream:
         assert hashlib.sha256(stream.read()).digest() == every["c.bin"].sha256
 

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from memory_kit import from_here, high_water, measured
 from PIL import Image
 
-from amparo.evidence import frames, speech
+from amparo.evidence import frames, kinds, sandbox, speech
 from amparo.evidence.findings import Chunk, Data, Facts, Finding, Hints, Member, MemberEnd, Text, Unreadable, Warn
 from amparo.evidence.readers import media, metadata, transcript
 from amparo.evidence.sandbox import Sandbox
@@ -254,7 +254,6 @@ def gif() -> bytes:
     return out.getvalue()
 
 
-
 class Wave(io.RawIOBase):
     """A WAV file of silence, made as it is read."""
 
@@ -447,6 +446,9 @@ FORMS: dict[str, Any] = {
          "alternatives": [{"confidence": "0.9", "content": "hi"}]}]}},
     "Google Speech-to-Text": {"results": [{"alternatives": [{"transcript": "hi", "confidence": 0.9, "words": [
         {"startTime": "1s", "endTime": "2.500s", "word": "hi", "speakerTag": "V-001"}]}]}]},
+    "Azure Speech": {"source": "x", "combinedRecognizedPhrases": [], "recognizedPhrases": [
+        {"recognitionStatus": "Success", "speaker": "V-001", "offsetInTicks": 10000000.0, "durationInTicks": 15000000.0,
+         "nBest": [{"confidence": 0.9, "lexical": "hi", "display": "hi"}]}]},
 }  # fmt: skip
 
 
@@ -457,6 +459,54 @@ def test_the_json_of_common_recognisers_is_known(form: str) -> None:
     (where, text), told = texts(findings)[0], facts(findings, "transcript")
     assert where.startswith("00:00:01.000-00:00:02.500") and text == "hi" and told["format"] == form
     assert told["confidence"][0]["confidence"] == pytest.approx(0.9, abs=0.01)
+
+
+LONG = "made-up words " * 1000
+AS_WRITTEN: dict[str, bytes] = {
+    "Whisper": json.dumps({"text": LONG, "segments": [{"start": 1, "end": 2.5, "text": " hi"}], "language": "en"}).encode(),
+    "faster-whisper": json.dumps([{"id": 0, "seek": 0, "start": 1, "end": 2.5, "text": " hi"}], indent=2).encode(),
+    "pocketsphinx": json.dumps(FORMS["pocketsphinx"]).encode(),
+    "Amazon Transcribe": json.dumps({"jobName": "made-up", "accountId": "0", "results": {"transcripts": [{"transcript": LONG}],
+                                     **FORMS["Amazon Transcribe"]["results"]}, "status": "COMPLETED"}).encode(),
+    "Google Speech-to-Text": json.dumps(FORMS["Google Speech-to-Text"], indent=1).encode(),
+    "Azure Speech": json.dumps({"RecognitionStatus": "Success", "Offset": 10000000, "Duration": 15000000, "DisplayText": "hi",
+                                "NBest": [{"Confidence": 0.9, "Display": "hi"}]}).encode(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", AS_WRITTEN)
+def test_a_transcript_is_sent_to_its_reader_as_its_recogniser_writes_it(form: str) -> None:
+    """Long text before the segments, other names before the results: the type by its first bytes leads to this reader."""
+    data = AS_WRITTEN[form]
+    kind = kinds.media_type(data, "words.json")
+    assert "transcript" in sandbox.readers_for(kind)
+    findings = list(transcript.read(io.BytesIO(data), Hints("words.json", kind, len(data))))
+    assert ("00:00:01.000-00:00:02.500", "hi") in [(where[:25], text) for where, text in texts(findings)]
+    assert facts(findings, "transcript")["format"] == form
+
+
+@pytest.mark.parametrize("data", [b'{"results": [{"id": 1}]}', b'{"a": [1, 2', b"[]", b'{"text": "made up"}', b"[" * 100_000])
+def test_other_json_is_passed_over_in_silence(data: bytes) -> None:
+    """JSON that is no transcript draws no warning from this reader: others read it."""
+    assert list(transcript.read(io.BytesIO(data), Hints("x.json", "application/json", len(data)))) == []
+
+
+@pytest.mark.parametrize("lines", [
+    "٢٨\u200f/٣\u200f/٢٠١٧، ١٤:٠٥ - V-001: made up\n٢٨\u200f/٣\u200f/٢٠١٧، ١٤:٠٦ - V-002: made up\n",
+    "28. 3. 2017 14:05 - V-001: made up\n28. 3. 2017 14:06 - V-002: made up\n",
+    "[28.03.17, 14:05:09] V-001: made up\n\u200e[28.03.17, 14:06:09] V-002: made up\n",
+    "3/28/17, 2:05\u202fPM - V-001: made up\n3/28/17, 2:06\u202fPM — V-002: made up\n",
+])  # fmt: skip
+def test_a_chat_of_whatsapp_is_known_in_every_script(lines: str) -> None:
+    """Arabic digits with marks of direction between them, dates with spaces, long dashes: sent to WhatsApp's reader."""
+    assert kinds.media_type(lines.encode(), "chat.txt") == "text/x-whatsapp-chat"
+
+
+def test_attack_a_cue_of_a_million_lines_costs_its_length() -> None:
+    """One cue with very many short lines is read within ten processor seconds, and its words are cut at their cap."""
+    data = b"1\n00:00:01,000 --> 00:00:02,000\n" + b"a\n" * 2_000_000
+    findings = list(sandbox.read("transcript", io.BytesIO(data), Hints(), sandbox.Limits(cpu=10)))
+    assert 1 << 19 < sum(len(text) for _where, text in texts(findings)) < 2 << 20
 
 
 @pytest.mark.parametrize(

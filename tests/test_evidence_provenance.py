@@ -162,6 +162,48 @@ def test_attack_a_byte_changed_after_signing_breaks_the_binding(signed: bytes) -
     assert "changed after it was signed" in " ".join(found["sentences"])
 
 
+def rehashed(signed: bytes) -> bytes:
+    """A pixel changed, and the hash in the credentials with it, as a forger does who has no key."""
+    first, last, at = 0, 0, 2
+    while signed[at] == 0xFF and signed[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(signed[at + 2 : at + 4], "big")
+        if signed[at + 1] == 0xEB:
+            first, last = first or at, end
+        at = end
+    altered = bytearray(signed)
+    altered[-40] ^= 1
+    old, new = (hashlib.sha256(data[:first] + data[last:]).digest() for data in (signed, bytes(altered)))
+    assert signed.count(old) == 1
+    return bytes(altered).replace(old, new)
+
+
+def test_attack_a_changed_picture_with_its_hash_changed_too_is_not_called_whole(maker: Maker, signed: bytes) -> None:
+    """Who alters picture and hash alike leaves a hash that fits: it is under no signature, and nothing is said to hold."""
+    found = credentials(rehashed(signed), c2pa_trust=maker.trust)
+    words = " ".join(found["sentences"])
+    assert found["binding"] == "unknown" and found["state"] == "invalid" and not found["trusted"]
+    assert "byte for byte" not in words and "under no signature" in words
+    assert "Statements changed after the signing: c2pa.hash.data" in words
+
+
+def test_a_time_stamp_that_nobody_vouches_for_is_called_so() -> None:
+    """The library calls every time-stamp of old credentials trusted: the words do not, nor without a list of trust."""
+
+    def store(explanation: str) -> Any:
+        success = [{"code": "claimSignature.validated"}, {"code": "timeStamp.trusted", "explanation": explanation}]
+        manifest = {"signature_info": {"time": "2017-04-04T00:00:00+00:00"}}
+        return c2pa._Store({"active_manifest": "a", "manifests": {"a": manifest},
+                            "validation_results": {"activeManifest": {"success": success}}})  # fmt: skip
+
+    for explanation, trust, vouched in (
+        ("legacy timestamp cert trusted: Made-up", True, False), ("timestamp cert trusted: Made-up", True, True),
+        ("timestamp cert trusted: Made-up", False, False), ("", True, True),
+    ):  # fmt: skip
+        words = " ".join(c2pa._told(store(explanation), "Valid", trust_given=trust)["sentences"])
+        assert ("whose authority is trusted" in words) == vouched, explanation
+        assert ("nobody trusted vouches" in words) != vouched
+
+
 def test_attack_a_changed_statement_breaks_the_credentials(signed: bytes) -> None:
     """A word changed inside the manifest makes it invalid, whatever its signature says of the rest."""
     place = signed.index(b"digitalCapture")

@@ -202,7 +202,7 @@ def test_the_original_stays_and_both_custodies_tell(session: Session, tmp_path: 
     assert [event.action for event in session.testimony.custody(item.handle)] == ["acquired", "read", "derived"]
     chain = session.testimony.custody(done.item.handle)
     assert [event.action for event in chain] == ["derived", "redacted"] and chain[-1].reason == "a reason"
-    assert item.sha256.hex() in chain[-1].detail and "a.pdf" not in done.item.name
+    assert item.handle in chain[-1].detail and item.sha256.hex() not in chain[-1].detail and "a.pdf" not in done.item.name
 
 
 def test_copy_paste_under_the_box_gives_nothing(session: Session, tmp_path: Path) -> None:

@@ -108,6 +108,39 @@ def sleep(stream, hints):
 def allocate(stream, hints):
     yield Text("", str(len(bytearray(10 << 30))))
 
+def meddle(stream, hints):
+    """Change what Landlock leaves open to change, signal and slow down others, leave something for the next file."""
+    import fcntl
+    path, pid = hints.options["path"], hints.options["pid"]
+    acts = {
+        "rights": lambda: os.chmod(path, 0o777), "owner": lambda: os.chown(path, os.getuid(), os.getgid()),
+        "times": lambda: os.utime(path, (1, 1)), "attribute": lambda: os.setxattr(path, b"user.x", b"1"),
+        "length": lambda: os.truncate(path, 0), "name": lambda: os.rename(path, path + "2"),
+        "removal": lambda: os.unlink(path), "folder": lambda: os.mkdir(path + "3"),
+        "link": lambda: os.symlink("/", path + "4"),
+        "writing": lambda: os.open(path, os.O_RDWR), "appending": lambda: os.open(path, os.O_WRONLY | os.O_APPEND),
+        "emptying": lambda: os.open(path, os.O_RDONLY | os.O_TRUNC),
+        "nameless": lambda: os.open("/tmp", os.O_TMPFILE | os.O_RDWR),
+        "owner of a signal": lambda: fcntl.fcntl(3, fcntl.F_SETOWN, pid), "which signal": lambda: fcntl.fcntl(3, 10, 9),
+        "feigned keys": lambda: fcntl.ioctl(0, 0x5412, b"x"), "group": lambda: fcntl.ioctl(3, 0x8902, b"1234"),
+        "priority": lambda: os.setpriority(os.PRIO_PROCESS, pid, 19), "everybody": lambda: os.setpriority(os.PRIO_USER, 0, 1),
+        "cores": lambda: os.sched_setaffinity(0, {0}), "idle": lambda: os.sched_setscheduler(pid, 5, os.sched_param(0)),
+    }
+    for name, act in acts.items():
+        yield Text(name, tried(act))
+
+def threads(stream, hints):
+    import threading
+    threading.stack_size(65536)
+    made = 0
+    try:
+        for _ in range(5000):
+            threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+            made += 1
+    except RuntimeError:
+        pass
+    yield Facts("threads", {"count": made})
+
 def crash(stream, hints):
     yield Text("", "so far")
     how = hints.options["how"]
@@ -337,13 +370,49 @@ def test_a_reader_asks_the_kernel_for_nothing_dangerous(box: Sandbox) -> None:
         ["kexec", 246], ["init_module", 175], ["finit_module", 313], ["reboot", 169], ["clone user", 56, 0x10000000 | 17],
         ["fork", 57], ["vfork", 58], ["execve", 59], ["execveat", 322], ["setsid", 112], ["prlimit other", 302, 1, 0, 0, 0],
         ["personality", 135, 0x0040000], ["socket", 41, 2, 1, 0], ["connect", 42, 3], ["sendmsg", 46, 3], ["recvmsg", 47, 3],
+        ["shmget", 29, 0x4242, 4096, 0o1666], ["shmat", 30, 0], ["semget", 64, 0x4242, 1, 0o1666], ["mq_open", 240, 0, 0o102],
+        ["msgget", 68, 0x4242, 0o1666], ["splice", 275, 3, 0, 3], ["aio", 206, 1], ["vsock", 41, 40, 1, 0],
+        ["netlink", 41, 16, 3, 0], ["move_pages", 279, 0], ["ioprio", 251, 3, 0, 0],
     ]  # fmt: skip
     unknown = [["io_uring_setup", 425, 1, 0], ["clone3", 435, 0, 0], ["pidfd_open", 434, 1, 0], ["pidfd_getfd", 438, 0, 0],
-               ["mount_setattr", 442], ["no such call", 1000], ["x32", 0x40000000 | 41, 2, 1]]  # fmt: skip
+               ["openat2", 437, 0, 0, 0, 24], ["mount_setattr", 442],
+               ["no such call", 1000], ["x32", 0x40000000 | 41, 2, 1]]  # fmt: skip
     for told in facts(attack(box, "calls", calls=refused)):
         assert (told["back"], told["errno"]) == (-1, errno.EPERM), told
     for told in facts(attack(box, "calls", calls=unknown)):
         assert (told["back"], told["errno"]) == (-1, errno.ENOSYS), told
+
+
+def test_a_reader_changes_no_file_and_disturbs_nobody(box: Sandbox, tmp_path: Path) -> None:
+    """Rights, times, names and lengths of files, signals by way of a file, others' priority: refused, and all is as it was."""
+    needs(box, jail.CALLS)
+    tmp_path.chmod(0o777)
+    victim = tmp_path / "ledger"
+    victim.write_text("made-up entries", "utf-8")
+    victim.chmod(0o666)
+    before = victim.stat()
+    said = texts(attack(box, "meddle", path=str(victim), pid=os.getpid()))
+    assert len(said) == 21 and set(said.values()) == {"PermissionError"}, said
+    after = victim.stat()
+    assert (before.st_mode, before.st_mtime_ns, before.st_ctime_ns) == (after.st_mode, after.st_mtime_ns, after.st_ctime_ns)
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger"]
+
+
+@pytest.mark.skipif(not LINUX, reason="looks into /proc")
+def test_where_memory_runs_out_the_sandbox_goes_first(box: Sandbox) -> None:
+    """The kernel is told to end the sandbox, and what it starts, before the process with the keys."""
+    box.start()
+    assert box._process is not None
+    score = Path(f"/proc/{box._process.pid}/oom_score_adj").read_text("ascii")
+    assert score.strip() == "1000" and Path("/proc/self/oom_score_adj").read_text("ascii").strip() != "1000"
+
+
+def test_threads_without_end_are_bounded(box: Sandbox) -> None:
+    """A reader that makes thread after thread gets a few hundred."""
+    needs(box, jail.ALONE)
+    if os.geteuid() == 0 and jail.USER not in box.held:
+        pytest.skip("the kernel does not count root's threads")
+    assert facts(attack(box, "threads"))[0]["count"] < 300
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------------
@@ -737,13 +806,55 @@ def test_the_strength_is_said_in_words() -> None:
     assert jail.CALLS in box.held or "does not let" in said
 
 
+POORER = """
+import ctypes, os, struct, sys
+sys.path[:0] = {path!r}
+from amparo.evidence import sandbox, seccomp
+take = {take!r}
+steps = [(0x20, 0, 0, 0)]
+for number, error in (("landlock", 444), ("unshare", 272)):
+    if number in take:
+        steps += [(0x15, 0, 1, error), (0x06, 0, 0, 0x50000 | (38 if error == 444 else 1))]
+if "seccomp" in take:  # prctl(PR_SET_SECCOMP)
+    steps += [(0x15, 0, 3, 157), (0x20, 0, 0, 16), (0x15, 0, 1, 22), (0x06, 0, 0, 0x50000 | 22)]
+steps.append((0x06, 0, 0, 0x7FFF0000))
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+program = seccomp._Program(len(steps), ctypes.addressof(code))
+libc = ctypes.CDLL(None)
+libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.addressof(program), 0, 0) == 0
+os.environ["PATH"] = "/nowhere"
+print(sandbox.strength())
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not LINUX, reason="the numbers are those of Linux on x86-64")
+@pytest.mark.parametrize(("take", "lacks", "has"), [
+    ([], "", "no file but the program's own libraries"),
+    (["landlock"], "files that this user may read", "a filter on system calls"),
+    (["unshare"], "other processes of this user", "no network"),
+    (["landlock", "unshare", "seccomp"], "the network, files that this user may read, dangerous system calls, other processes",
+     "a separate process with"),
+])  # fmt: skip
+def test_what_a_poorer_system_lacks_is_said(take: list[str], lacks: str, has: str) -> None:
+    """Without bubblewrap, and without Landlock, name spaces or filter: the sentence names each that does not hold."""
+    script = POORER.format(path=sys.path, take=take)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Each file is read in a separate process") and has in done.stdout
+    assert (f"does not let it shut off: {lacks}" in done.stdout) if lacks else ("other processes of" not in done.stdout)
+
+
 # -- the filter of system calls ---------------------------------------------------------------------------------------------
 
 
-def decide(machine: str, number: int, argument: int = 0, arch: int | None = None, **options: Any) -> int:
+def decide(
+    machine: str, number: int, argument: int = 0, arch: int | None = None, second: int = 0, third: int = 0, **options: Any
+) -> int:  # fmt: skip
     """Run the filter as the kernel would (classic BPF, only the instructions we use) and return its verdict."""
     code = seccomp.instructions(machine, **{"programs": False, "alone": False, "pid": 77, **options})
-    data = {0: number, 4: seccomp._ARCHITECTURES[machine][1] if arch is None else arch, 16: argument & 0xFFFFFFFF}
+    here = seccomp._ARCHITECTURES[machine][1] if arch is None else arch
+    data = {0: number, 4: here, 16: argument & 0xFFFFFFFF, 24: second, 32: third}
     held = at = 0
     while True:
         step, yes, no, constant = code[at]
@@ -785,6 +896,15 @@ def test_the_filter_decides_as_it_says(machine: str, column: int) -> None:
     assert decide(machine, prlimit, 0) == ALLOW and decide(machine, prlimit, 1) == EPERM
     assert decide(machine, 425) == decide(machine, 435) == decide(machine, 0x40000000 | 41) == decide(machine, 5000) == ENOSYS
     assert decide(machine, 436) == ALLOW
+    assert decide(machine, 437) == ENOSYS  # openat2 hides its flags
+    openat, fcntl, ioctl = seccomp._OPENAT[column], seccomp._FCNTL[column], seccomp._IOCTL[column]
+    for flags in (os.O_RDONLY, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY):
+        assert decide(machine, openat, third=flags) == ALLOW
+    for flags in (os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC, 0x410000):
+        assert decide(machine, openat, third=flags) == EPERM and decide(machine, openat, third=flags, programs=True) == ALLOW
+    assert decide(machine, fcntl, second=2) == ALLOW and decide(machine, ioctl, second=0x5413) == ALLOW
+    assert {decide(machine, fcntl, second=which) for which in (8, 10, 15)} == {EPERM}
+    assert {decide(machine, ioctl, second=which, programs=True) for which in (0x5412, 0x541C, 0x8901, 0x8902)} == {EPERM}
     assert decide(machine, 0, arch=0x40000003) == KILL  # 32-bit calls have other numbers
     assert all(0 <= yes < 256 and 0 <= no < 256 for _step, yes, no, _constant in seccomp.instructions(
         machine, programs=False, alone=False, pid=1))  # fmt: skip

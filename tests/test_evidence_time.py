@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import pytest
 from cli_kit import Shell
+from corpora_kit import corpus
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -23,14 +24,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentimestamps.core.notary import BitcoinBlockHeaderAttestation  # type: ignore[import-untyped]
+from opentimestamps.core.op import OpAppend, OpPrepend, OpSHA256  # type: ignore[import-untyped]
 from opentimestamps.core.serialize import (  # type: ignore[import-untyped]
     BytesDeserializationContext,
+    BytesSerializationContext,
     DeserializationError,
 )
-from opentimestamps.core.timestamp import DetachedTimestampFile  # type: ignore[import-untyped]
+from opentimestamps.core.timestamp import DetachedTimestampFile, Timestamp  # type: ignore[import-untyped]
 
 from amparo.app import evidence, evidence_proofs, evidence_time, opening, people
-from amparo.app.session import Session
+from amparo.app.session import Session, now_ms
 from amparo.evidence.time import headers, merkle, ots, queue, renewal, wire
 from amparo.evidence.time.queue import OTS, RFC3161
 from amparo.evidence.time.wire import Way
@@ -40,7 +44,6 @@ from amparo.vault import timestamp
 from amparo.vault.slots import Cost, Passphrase
 
 SECRETS = Passphrase("a made-up passphrase"), Passphrase("another made-up one")
-VECTORS = Path(__file__).parent / "vectors"
 DAY = timedelta(days=1)
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -333,7 +336,7 @@ def test_fuzz_random_bytes_are_no_reply_and_no_request(data: bytes) -> None:
 @pytest.mark.parametrize("name", ["ecdsa_secp256r1_sha256", "ecdsa_secp384r1_sha384", "rsa_signature_2048_sha256"])
 def test_the_signatures_under_a_chain_pass_wycheproof(name: str) -> None:
     """What verifies certificates (cryptography's ECDSA and RSA) accepts and refuses what Project Wycheproof says it should."""
-    suite = json.loads((VECTORS / "wycheproof" / f"{name}.json").read_text("utf-8"))
+    suite = json.loads((corpus("wycheproof") / "testvectors_v1" / f"{name}_test.json").read_text("utf-8"))
     count = 0
     for group in suite["testGroups"]:
         key = load_der_public_key(bytes.fromhex(group["publicKeyDer"]))
@@ -402,19 +405,38 @@ def test_fuzz_no_stored_proof_makes_anything_but_a_refusal(data: bytes) -> None:
 
 # -- OpenTimestamps ------------------------------------------------------------------------------------------------------------
 
-EXAMPLES = sorted((VECTORS / "opentimestamps").glob("*.ots"))
+OTS_EXAMPLES = "different-blockchains hello-world incomplete merkle1 merkle2 merkle3 two-calendars unknown-notary".split()
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_examples_of_the_ots_client_are_read_as_its_library_reads_them(path: Path) -> None:
-    """The client's own example proofs give the same attestations over the same messages, and are written byte for byte."""
-    data = path.read_bytes()
+def read_alike(data: bytes, name: str) -> None:
+    """A proof gives the same attestations over the same messages as the reference library, and is written byte for byte."""
     theirs = DetachedTimestampFile.deserialize(BytesDeserializationContext(data))
-    ours = ots.decode(data, path.name)
+    ours = ots.decode(data, name)
     assert ours.encode() == data and ours.digest == theirs.file_digest
     expected = sorted((message, end.TAG) for message, end in theirs.timestamp.all_attestations())
     known = sorted((message, end.kind) for message, end in ours.tree.ends() if message is not None)
-    assert known == expected if path.name != "different-blockchains.txt.ots" else set(known) < set(expected)  # keccak256
+    assert known == expected if name != "different-blockchains" else set(known) < set(expected)  # keccak256
+
+
+@pytest.mark.parametrize("name", OTS_EXAMPLES)
+def test_examples_of_the_ots_client_are_read_as_its_library_reads_them(name: str) -> None:
+    """The client's own example proofs are read as the reference library reads them."""
+    read_alike((corpus("opentimestamps-client") / "examples" / f"{name}.txt.ots").read_bytes(), name)
+
+
+def hello() -> bytes:
+    """A proof over the file "Hello World!\\n" up to a Bitcoin block, made by the reference library."""
+    made = DetachedTimestampFile(OpSHA256(), Timestamp(hashlib.sha256(b"Hello World!\n").digest()))
+    step = made.timestamp.ops.add(OpAppend(b"made up")).ops.add(OpSHA256())
+    step.ops.add(OpPrepend(b"a branch")).ops.add(OpSHA256()).attestations.add(BitcoinBlockHeaderAttestation(358391))
+    context = BytesSerializationContext()
+    made.serialize(context)
+    return bytes(context.getbytes())
+
+
+def test_a_proof_of_the_reference_library_is_read_as_it_reads_it() -> None:
+    """What python-opentimestamps writes we read with the same attestation over the same message, and write byte for byte."""
+    read_alike(hello(), "hello-world")
 
 
 _OPERATIONS = st.sampled_from([b"\x08", b"\x02", b"\xf0\x02ab", b"\xf1\x01c", b"\xf2", b"\xf3", b"\x67"])
@@ -906,13 +928,66 @@ def test_attack_a_calendar_cannot_make_us_ask_elsewhere_or_swallow_junk(session:
         assert trap.seen == []
 
 
+def promises(count: int, junk: int = 0) -> bytes:
+    """A calendar's answer with so many promises under one message, each with ``junk`` bytes of an attestation nobody knows."""
+    one = b"\x00" + ots.PENDING + b"\x0a\x09https://x"
+    rest = b"\xff\x00" + bytes(8) + ots._number(junk) + bytes(junk) if junk else b""
+    branches = [b"\xf0\x02" + number.to_bytes(2, "big") + rest + one for number in range(1, count + 1)]
+    return b"".join(b"\xff" + branch for branch in branches[:-1]) + branches[-1]
+
+
+def test_attack_a_calendar_that_promises_without_end_is_asked_a_few_times(session: Session, items: list[str]) -> None:
+    """Thousands of promises in one answer make no thousands of requests, nor rows."""
+
+    def answer(path: str, _body: bytes) -> tuple[int, bytes]:
+        return (200, promises(2000)) if path.endswith("digest") else (404, b"")
+
+    with Served(answer) as server:
+        evidence_time.set_authority(session, "cal", OTS, server.url)
+        evidence_time.want(session)
+        assert evidence_time.send(session, Way()).done
+        evidence_time.send(session, Way())
+        assert 1 < len(server.seen) < 20
+
+
+def test_attack_a_calendar_cannot_make_a_proof_grow_until_nobody_can_read_it(session: Session, items: list[str]) -> None:
+    """An answer that makes the proof too large is refused, and the proof that is held stays readable."""
+    grown = promises(8, 7900)
+    assert len(grown) < ots.LIMIT
+
+    def answer(path: str, body: bytes) -> tuple[int, bytes]:
+        return 200, Calendar().answer(path, body)[1] if path.endswith("digest") else grown
+
+    with Served(answer) as server:
+        evidence_time.set_authority(session, "cal", OTS, server.url)
+        evidence_time.want(session)
+        for _time in range(3):
+            outcome = evidence_time.send(session, Way())
+        assert any("more than" in line for line in outcome.failed), outcome
+    [held] = [row for row in evidence_time.book(session).stamps.values() if row.kind == OTS]
+    assert ots.decode(held.data).tree.message == held.digest
+
+
+def test_attack_an_authority_with_another_clock_is_told(
+    session: Session, items: list[str], tsa: Tsa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stamp that is right but days from this machine's clock is kept, and the difference is said."""
+    with Served(lambda _path, body: (200, tsa.reply(body))) as server:
+        evidence_time.set_authority(session, "first", RFC3161, server.url, timestamp.as_pem([tsa.root]))
+        evidence_time.want(session)
+        later = now_ms() + 40 * 86_400_000
+        monkeypatch.setattr(evidence_time, "now_ms", lambda: later)
+        outcome = evidence_time.send(session, Way())
+    assert len(outcome.done) == 1 and "more than a day apart" in outcome.failed[0]
+
+
 def test_somebody_elses_ots_file_is_kept_only_for_its_own_item(session: Session, tmp_path: Path) -> None:
-    """The client's example proof is taken for its file, told as unchecked until its header is given, and refused else."""
+    """A proof made elsewhere is taken for its file, told as unchecked until its header is given, and refused else."""
     (tmp_path / "hello-world.txt").write_bytes(b"Hello World!\n")
     (tmp_path / "other.txt").write_bytes(b"other")
     evidence.add(session, [tmp_path / "hello-world.txt", tmp_path / "other.txt"])
     by_name = {item.name: item.handle for item in session.testimony.items()}
-    data = (VECTORS / "opentimestamps" / "hello-world.txt.ots").read_bytes()
+    data = hello()
     [end] = evidence_time.import_proof(session, by_name["hello-world.txt"], data, "hello-world.txt.ots")
     assert end.height == 358391
     [told] = evidence_proofs.proofs(session, by_name["hello-world.txt"]).proofs

@@ -231,6 +231,8 @@ def test_warc_of_others_is_read() -> None:
     findings = found(warc, head.encode() + http + b"\r\n\r\n")
     got = facts(findings, "web archive")
     assert got["digests checked"] == 1 and got["digests wrong"] == 0 and got["html"][0]["url"] == "http://example.org/"
+    bare = found(warc, head.replace("example.org/>", "example.org?a=b/c>").encode() + http + b"\r\n\r\n")
+    assert facts(bare, "web archive")["hosts"] == {"example.org": 1}
     wrong = found(warc, head.encode() + http.replace(b"hello", b"hullo") + b"\r\n\r\n")
     assert facts(wrong, "web archive")["digests wrong"] == 1 and "does not hold" in warnings(wrong)[0]
     with pytest.raises(Unreadable):

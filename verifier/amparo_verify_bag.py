@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verify an export of Amparo for a court, without Amparo: Python's standard library, and OpenSSL for time-stamps if there.
 
-    python3 amparo_verify_bag.py FOLDER-or-FILE.zip [--workspace HEX] [--checkpoint FILE] [--tsa-roots FILE] [--openssl]
+    python3 -I amparo_verify_bag.py FOLDER-or-FILE.zip [--workspace HEX] [--checkpoint FILE] [--tsa-roots FILE] [--openssl]
 
 Written from docs/format.md and docs/guide/court-export.md, sharing no code with Amparo, so that an opposing expert need not
 trust ours. In this order: the bag (RFC 8493), the signed list of files, certificates, entries, custody rows, the custody table,
@@ -11,6 +11,11 @@ What it cannot show: whose workspace it is (compare its number with one you got 
 the device's owner left no row out, or that a row is true. Ed25519 (RFC 8032) and AES (FIPS 197) are written out below, for
 verifying and reading only; --openssl has OpenSSL check each signature a second time.
 """
+
+import sys
+
+if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+    del sys.path[0]  # the folder this lies in: in a forged bag, a csv.py beside it would run in the place of Python's
 
 import argparse
 import base64
@@ -25,11 +30,11 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import unicodedata
 import zipfile
+import zlib
 from pathlib import Path
 
 STATEMENT, LEDGER, TABLE = "data/custody/statement.cbor", "data/custody/ledger.cbor", "data/custody/custody.csv"
@@ -37,6 +42,8 @@ ME = "verify/amparo_verify_bag.py"
 PROTECTED = bytes.fromhex("a10132")
 PIECE = 1 << 20
 SMALL = 512 << 20
+LISTS = 64 << 20
+DAY = 86_400_000
 STRONG = ("sha512", "sha384", "sha256", "sha224", "sha3_256", "sha3_384", "sha3_512")
 KNOWN = (*STRONG, "sha1", "md5")
 
@@ -82,16 +89,19 @@ class Folder:
 
 
 class Zip:
-    """Files of a zip file that lie below its one folder: path -> size."""
+    """Files of a zip file that lie below its one folder: path -> size. Nothing lies between, before or behind them."""
 
     def __init__(self, path):
         self.archive, self.files, self.top, seen = zipfile.ZipFile(path), {}, None, {}
+        self.check_gaps()
         for info in self.archive.infolist():
             name = info.orig_filename
             if info.flag_bits & 1:
                 raise Wrong("Encrypted", name)
             if (info.external_attr >> 28) == 0xA:
                 raise Wrong("LinkInBag", name)
+            if info.file_size > 256 << 20 and info.file_size > 200 * max(1, info.compress_size):
+                raise Wrong("ZipBomb", name)
             if name.startswith(("/", "\\", "~")) or name[1:2] == ":" or "\\" in name or ".." in name.split("/"):
                 raise Wrong("PathUnsafe", name)
             if alike(name) in seen:
@@ -104,15 +114,41 @@ class Zip:
             if rest and not name.endswith("/"):
                 self.files[rest] = info.file_size
 
+    def check_gaps(self):
+        """Some programs unpack by the list at the end, some from the start: a second bag must not hide from either."""
+        stream, at, room = self.archive.fp, 0, 0
+        for info in sorted(self.archive.infolist(), key=lambda one: one.header_offset):
+            if not 0 <= info.header_offset - at <= room:
+                raise Wrong("HiddenInZip", f"before {info.orig_filename}")
+            stream.seek(info.header_offset)
+            head = stream.read(30)
+            if head[:4] != b"PK\3\4" or len(head) < 30:
+                raise Wrong("HiddenInZip", info.orig_filename)
+            flags, method, crc, packed, name, extra = struct.unpack("<6xHH4xLL4xHH", head)
+            room = 24 if flags & 8 else 0  # where its sizes may follow a file
+            sizes = (info.CRC, info.compress_size), (info.CRC, 0xFFFFFFFF)
+            if method != info.compress_type or (not room and (crc, packed) not in sizes):
+                raise Wrong("HiddenInZip", info.orig_filename)
+            at = info.header_offset + 30 + name + extra + info.compress_size
+        stream.seek(0, 2)
+        end = stream.tell()
+        stream.seek(max(0, end - 22))
+        if not 0 <= self.archive.start_dir - at <= room or stream.read(4) != b"PK\5\6":
+            raise Wrong("HiddenInZip", "behind the last file")
+
     def open(self, path):
         return self.archive.open(f"{self.top}/{path}")
 
 
-def whole(bag, path):
-    if bag.files.get(path, SMALL) >= SMALL:
+def whole(bag, path, most=SMALL, found=None):
+    """A file's bytes; with ``found`` they are those that were hashed before."""
+    if bag.files.get(path, most) >= most:
         raise Wrong("FileMissing" if path not in bag.files else "FileTooLarge", path)
     with bag.open(path) as stream:
-        return stream.read()
+        data = stream.read(most)
+    if found is not None and hashlib.sha256(data).hexdigest() != found[path]["sha256"]:
+        raise Wrong("FileAltered", f"{path} (while it was read)")
+    return data
 
 
 def digests(bag, path, names):
@@ -139,7 +175,7 @@ def check_path(path):
 def read_manifest(bag, name):
     """Path to digest; refuses a path that stands twice, or twice but for case or normal form."""
     found, seen = {}, {}
-    for line in filter(None, re.split("\r\n|\n|\r", whole(bag, name).decode("utf-8"))):
+    for line in filter(None, re.split("\r\n|\n|\r", whole(bag, name, LISTS).decode("utf-8"))):
         match = re.fullmatch(r"([0-9A-Fa-f]{32,128})[ \t]+\*?(.+)", line, re.DOTALL)
         if match is None:
             raise Wrong("ManifestLine", f"{name}: {line}")
@@ -154,7 +190,7 @@ def read_manifest(bag, name):
 
 def check_bag(bag):
     """Every rule of the format that protects something; returns path -> {algorithm: digest} of all files."""
-    declaration = whole(bag, "bagit.txt").decode("utf-8")
+    declaration = whole(bag, "bagit.txt", LISTS).decode("utf-8")
     if not re.fullmatch(r"BagIt-Version: (0\.9[3-7]|1\.0)\r?\nTag-File-Character-Encoding: UTF-8\s*", declaration):
         raise Wrong("NotABag", "bagit.txt")
     if "fetch.txt" in bag.files:
@@ -190,7 +226,7 @@ def check_bag(bag):
 def check_oxum(bag, payload):
     if "bag-info.txt" not in bag.files:
         return
-    for line in whole(bag, "bag-info.txt").decode("utf-8").splitlines():
+    for line in whole(bag, "bag-info.txt", LISTS).decode("utf-8").splitlines():
         match = re.fullmatch(r"(?i)payload-oxum\s*:\s*(\d+)\.(\d+)\s*", line)
         if match and (int(match[1]), int(match[2])) != (sum(bag.files[path] for path in payload), len(payload)):
             raise Wrong("OxumWrong", line)
@@ -540,7 +576,7 @@ def open_parts(parts, entries, devices):
 
 def check_statement(bag, found, workspace, devices, places, signatures):
     """The signed list against the files that are there; returns its fields."""
-    raw = whole(bag, STATEMENT)
+    raw = whole(bag, STATEMENT, found=found)
     kinds = [int, bytes, bytes, int, str, str, str, list, list, list, list]
     fields = shape(cbor(signatures.parts(raw)[0]), kinds, "the statement")
     if fields[0] != 1 or fields[1] != workspace or fields[2] not in devices:
@@ -567,12 +603,15 @@ def cell(text):
     return "'" + line if line.startswith(("=", "+", "-", "@", "\t", "\r")) else line
 
 
-def check_rows(bag, rows, items, known_places):
+def check_rows(bag, found, rows, items, known_places):
     """Opened rows against the statement's items and against the custody table, line by line.
 
-    A line rests on a signed part that is here; a part that stays sealed cannot be compared, and is counted apart.
+    A line rests on a signed part that is here; a part that stays sealed cannot be compared, and is counted apart. Returns
+    (rows, lines, remarks).
     """
     known, expected = {one[0]: one for one in items}, {}
+    if len(known) != len(items):
+        raise Wrong("ItemTwice", "the statement names an item twice")
     for kind, row, place in rows:
         if kind == "items@1" and (row[0] not in known or row[2] != known[row[0]][2] or row[4] != known[row[0]][3]):
             raise Wrong("ItemSwapped", f"{row[0]}: the signed row names another file")
@@ -580,18 +619,35 @@ def check_rows(bag, rows, items, known_places):
             if row[0] not in known:
                 raise Wrong("ForeignRow", place)
             expected.setdefault(place, []).append([row[0], row[1], *map(cell, row[3:8])])
-    lines = list(csv.reader(io.StringIO(whole(bag, TABLE).decode("utf-8"), newline="")))[1:]
+    csv.field_size_limit(SMALL)
+    lines = list(csv.reader(io.StringIO(whole(bag, TABLE, found=found).decode("utf-8"), newline="")))[1:]
     told = {}
     for line in lines:
         if len(line) != 11 or line[0] not in known or line[2] != known[line[0]][2].hex():
             raise Wrong("TableWrong", " ".join(line))
         if line[10] not in known_places:
             raise Wrong("TableWrong", f"no signed part is here for {line[10]}")
+        if line[1] != known[line[0]][1] or line[4] != line[10].partition(":")[0]:
+            raise Wrong("TableWrong", f"file or device of {line[0]} in the line that rests on {line[10]}")
         told.setdefault(line[10], []).append([line[0], milliseconds(line[3]), *line[5:10]])
     for place, events in expected.items():
         if sorted(told.get(place, [])) != sorted(events):
             raise Wrong("TableWrong", f"the table differs from the signed row {place}")
-    return sum(map(len, expected.values())), len(lines)
+    return sum(map(len, expected.values())), len(lines), remarks_on(rows)
+
+
+def remarks_on(rows):
+    """What a signature does not forbid, and a reader should see: another device's name, times that run backwards."""
+    lines, latest = [], {}
+    custody = [(tuple(map(int, place.split(":"))), row) for kind, row, place in rows if kind == "custody@1"]
+    for (device, *place), row in sorted(custody, key=lambda one: one[0]):
+        where = f"{row[0]}, entry {device}:{place[0]}:{place[1]} ({row[3]})"
+        if row[2] != str(device):
+            lines.append(f"{where}: the row names device {row[2]}; device {device} signed it")
+        if row[1] + DAY < latest.get(device, 0):
+            lines.append(f"{where}: its time lies before that of an earlier entry: the clock was set back, or it is back-dated")
+        latest[device] = max(row[1], latest.get(device, 0))
+    return lines
 
 
 def milliseconds(text):
@@ -670,9 +726,17 @@ def check_stamps(bag, roots, own_roots):
             raise Wrong("ProofWrong", f"{path}: no path leads to its root")
         chain = own_roots or whole(bag, f"{folder}{name}.pem")
         when, who = openssl_ts(whole(bag, path), root, chain, path)
+        marks = ", ".join(fingerprints(chain))
         items = ", ".join(sorted(roots[root.hex()]))
-        lines.append(f"{shown(items)} existed before {when} (time-stamp of {shown(who)}; compare its root certificate)")
+        whose = f"time-stamp of {shown(who)}; compare the SHA-256 of its certificate: {marks}"
+        lines.append(f"{shown(items)} existed before {when} ({whose})")
     return lines, unchecked
+
+
+def fingerprints(chain):
+    """SHA-256 of each certificate of a PEM file: what an authority publishes of its root."""
+    found = re.findall(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", chain, re.DOTALL)
+    return [sha(base64.b64decode(one)).hex() for one in found[:20]]
 
 
 def openssl_ts(reply, root, chain, path):
@@ -684,7 +748,9 @@ def openssl_ts(reply, root, chain, path):
             environment = {**os.environ, "LC_ALL": "C"}
             return subprocess.run(["openssl", *words], cwd=folder, capture_output=True, text=True, check=False, env=environment)
 
-        text = run("ts", "-reply", "-in", "reply", "-text").stdout
+        if run("ts", "-reply", "-in", "reply", "-token_out", "-out", "token").returncode:
+            raise Wrong("StampWrong", path)
+        text = run("ts", "-reply", "-token_in", "-in", "token", "-text").stdout  # of what the authority signed, and no more
         when = re.search(r"^Time stamp: (\w{3} +\d+ \d\d:\d\d:\d\d)(?:\.\d+)? (\d{4}) GMT", text, re.MULTILINE)
         if when is None:
             raise Wrong("StampWrong", path)
@@ -758,7 +824,8 @@ def verify(bag, workspace=None, checkpoint=None, tsa_roots=None, second=None):
     if STATEMENT not in found or LEDGER not in found or TABLE not in found:
         raise Wrong("NoSignedCustody", "the bag is whole, but nothing in it is signed")
     signatures = Signatures(second)
-    version, home, logs, raws, parts = shape(cbor(whole(bag, LEDGER)), [int, bytes, list, list, list], "ledger.cbor")
+    ledger = cbor(whole(bag, LEDGER, found=found))
+    version, home, logs, raws, parts = shape(ledger, [int, bytes, list, list, list], "ledger.cbor")
     if version != 1 or (workspace is not None and home != workspace):
         raise Wrong("AnotherWorkspace", home.hex())
     devices = read_certificates(logs, home, signatures)
@@ -767,7 +834,7 @@ def verify(bag, workspace=None, checkpoint=None, tsa_roots=None, second=None):
     statement = check_statement(bag, found, home, devices, places, signatures)
     items = statement[9]
     known_places = {f"{devices[device][0]}:{seq}:{index}" for device, seq, index in places}
-    opened, lines = check_rows(bag, rows, items, known_places)
+    opened, lines, remarks = check_rows(bag, found, rows, items, known_places)
     roots = check_paths(bag, items)
     stamps, unchecked = check_stamps(bag, roots, tsa_roots)
     with Path(__file__).open("rb") as stream:
@@ -776,6 +843,7 @@ def verify(bag, workspace=None, checkpoint=None, tsa_roots=None, second=None):
         "workspace": home.hex(), "device": statement[2].hex(), "exported_ms": statement[3], "audience": statement[4],
         "files": len(found), "items": [[one[0], one[1], one[2].hex(), one[3]] for one in items],
         "signatures": signatures.count, "rows_opened": opened, "parts_sealed": closed, "events": lines,
+        "remarks": remarks,
         "stamps": stamps, "stamps_unchecked": unchecked, "opentimestamps": check_ots(bag, items),
         "program_in_bag_is_this": same,
     }  # fmt: skip
@@ -796,6 +864,7 @@ def told(result):
         f"{result['parts_sealed']} signed parts stay sealed (names), their keys can be asked for."),
     ]
     lines += [f"  {shown(handle)}  {digest}  {shown(path)}" for handle, path, digest, _size in result["items"]]
+    lines += [f"LOOK AT: {shown(remark)}" for remark in result["remarks"]]
     lines += [*result["stamps"], *result["opentimestamps"]]
     if result["stamps_unchecked"]:
         lines.append(f"NOT CHECKED: {result['stamps_unchecked']} time-stamps, since OpenSSL is not here.")
@@ -825,12 +894,13 @@ def main():
         print(json.dumps({"verified": False, "wrong": wrong.name, "detail": str(wrong)}) if arguments.json
               else f"NOT VERIFIED: {shown(wrong)}")  # fmt: skip
         return 5
-    except (OSError, zipfile.BadZipFile) as error:
-        print(f"cannot be read: {shown(error)}", file=sys.stderr)
-        return 2
-    except (ValueError, LookupError, TypeError, AttributeError, struct.error, RecursionError, NotImplementedError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, NotImplementedError,
+            struct.error, csv.Error) as error:  # fmt: skip
         print(f"NOT VERIFIED: BadForm {shown(type(error).__name__)}")
         return 5
+    except (OSError, EOFError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile) as error:
+        print(f"cannot be read: {shown(error)}", file=sys.stderr)
+        return 2
     print(json.dumps({"verified": True, **result}, indent=1) if arguments.json else told(result))
     return 0
 

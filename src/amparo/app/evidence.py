@@ -8,7 +8,7 @@ reading, copy and derivative writes its custody entry before a byte is handed ou
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,7 @@ Progress = Callable[[int, int], None]
 _FILES: Final = 5_000
 _BYTES: Final = 4 << 30
 """Files and bytes committed together: what an interrupted run has to do again."""
+_WORDS: Final = 10_000  # characters of one thing said in the custody
 
 
 class NoSuchItem(NotFound):
@@ -50,6 +51,10 @@ class InsideWorkspace(BadInput):
 
 class UnknownBasis(BadInput):
     template = N_("“{basis}” is no basis on which a source is used; choose one of: {choices}.")
+
+
+class WordsTooLong(BadInput):
+    template = N_("The {field} has {n:,} characters; at most {most:,} find room in the custody. Nothing was changed.")
 
 
 @dataclass(slots=True)
@@ -79,6 +84,13 @@ class Origin:
     type: str = "other material"
 
 
+def check_words(words: Mapping[str, str]) -> None:
+    """Refuse what would make tables and sheets of custody unreadable for others. Raises WordsTooLong."""
+    for name, text in words.items():
+        if len(text) > _WORDS:
+            raise WordsTooLong(field=name, n=len(text), most=_WORDS)
+
+
 def add(
     session: Session, paths: Iterable[Path], *, source: str = "", origin: Origin | None = None, progress: Progress | None = None
 ) -> Added:
@@ -99,11 +111,13 @@ def add(
 
 
 def check_added(session: Session, roots: list[Path], source: str, how: Origin) -> None:
-    """Refuse what cannot be added. Raises NoSuchSource, UnknownBasis, NothingThere, InsideWorkspace."""
+    """Refuse what cannot be added. Raises NoSuchSource, UnknownBasis, WordsTooLong, NothingThere, InsideWorkspace."""
     if source:
         entity = session.record.entity(str(ids.parse(source)))
         if entity is None or entity.kind != "source":
             raise NoSuchSource(handle=source)
+    check_words({"from whom": how.from_whom, "how": how.how, "collector": how.collector, "device": how.device,
+                 "authority": how.authority})  # fmt: skip
     if how.basis not in BASES:
         raise UnknownBasis(basis=how.basis, choices=", ".join(BASES))
     inside = session.folder.resolve()
@@ -264,6 +278,7 @@ def note(
     detail: str = "",
 ) -> None:  # fmt: skip
     """Write one event into the custody of each item, in one change that does not count towards a dossier's date."""
+    check_words({"actor": actor, "reason": reason, "authority": authority})
     with session.change(access=True) as change:
         for handle in handles:
             _custody(change, session, handle, action, actor, reason, authority, detail)
@@ -288,8 +303,17 @@ def open_item(session: Session, item: Item, *, action: str = "viewed", reason: s
 
 
 def read_quietly(session: Session, item: Item) -> BlobReader:
-    """The item's bytes for the program's own work, whose caller writes one custody entry for all of it."""
-    return session.blobs().open(item.blob, item.key, item.size, item.sha256)
+    """The item's bytes for the program's own work, whose caller writes one custody entry for all of it.
+
+    They come from the cold store where the file was moved to one. Raises what BlobStore.open and the cold store raise.
+    """
+    where = item.blob, item.key, item.size, item.sha256
+    try:
+        return session.blobs().open(*where)
+    except BlobMissing:
+        from amparo.app.evidence_cold import reading_store  # what speaks to servers is loaded where a file is not here
+
+        return reading_store(session).open(*where)
 
 
 def derive(
@@ -297,6 +321,7 @@ def derive(
     actor: str = "", detail: str = "",
 ) -> Item:  # fmt: skip
     """Seal what was made from an item (a redacted copy, a transcript, a still) as an item of its own, with custody on both."""
+    check_words({"actor": actor, "reason": reason})
     sealed = session.blobs().seal_file(stream)
     with session.change() as change:
         item = put_item(

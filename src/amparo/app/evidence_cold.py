@@ -17,8 +17,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from amparo.app.evidence import NoSuchSource, get
 from amparo.app.evidence_files import files_of, members_of, store_of, unhurried
 from amparo.app.session import Change, Session, check_stop, now_ms, stops_when_asked
+from amparo.kernel import ids
 from amparo.kernel.errors import BadInput, NotFound, Unverified
 from amparo.kernel.i18n import N_, _
 from amparo.record.items import Custody, Fact, Item
@@ -229,12 +231,13 @@ def cache_of(session: Session, store: Store) -> Cache:
 
 
 def _wanted(session: Session, handles: Sequence[str]) -> Iterator[Item]:
-    """The items named, or all of the sources named, or all."""
+    """The items named, or all of the sources named, or all. Raises NoSuchItem, NoSuchSource: erased, or mistyped."""
     if not handles:
         yield from session.testimony.items()
-    for handle in handles:
-        item = session.testimony.item(handle)
-        yield from [item] if item else session.testimony.items(handle)
+    for handle in map(ids.parse, handles):
+        if handle.kind != "item" and session.record.entity(str(handle)) is None:
+            raise NoSuchSource(handle=str(handle))
+        yield from [get(session, str(handle))] if handle.kind == "item" else session.testimony.items(str(handle))
 
 
 def _custody(change: Change, session: Session, items: Iterable[Item], action: str, detail: str) -> None:
@@ -277,9 +280,7 @@ def push(
 class _Push:
     """One push."""
 
-    def __init__(
-        self, session: Session, cold: Cold, store: str, result: Pushed, pace: Pace, until: int, mode: str
-    ) -> None:
+    def __init__(self, session: Session, cold: Cold, store: str, result: Pushed, pace: Pace, until: int, mode: str) -> None:
         self._session, self._cold, self._store, self._result = session, cold, store, result
         self._pace, self._until, self._mode = pace, until, mode
         self._local = store_of(session)

@@ -5,10 +5,12 @@ entry of the access and each item's custody entry are durable before the export 
 leaves nothing. What leaves is signed as a whole, so that nothing can be exchanged, added or taken away unseen.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -20,7 +22,7 @@ from amparo.app.naming import refuse_names
 from amparo.app.session import Session, check_stop, now_ms, require_folder, stops_when_asked
 from amparo.dossier import custody
 from amparo.evidence import bag, case, crate, disclosure, index
-from amparo.evidence.exhibits import Export, iso
+from amparo.evidence.exhibits import Export, batched, iso
 from amparo.kernel import ids
 from amparo.kernel.errors import AmparoError, BadInput, NotFound
 from amparo.kernel.i18n import N_, _, ngettext
@@ -35,6 +37,8 @@ Progress = Callable[[int, int], None]
 
 _VOLUME: Final = 25  # items of one PDF of custody sheets: the engine remembers what it laid out in its last ten runs
 _SHEETS: Final = 100  # items; of more only a list is printed, and their sheets on demand
+_LISTED: Final = 500  # items of one PDF of that list
+_REMEMBERED: Final = 10  # runs after which the engine forgets what it laid out
 _VERIFIER: Final = "verify/amparo_verify_bag.py"
 
 
@@ -114,9 +118,10 @@ def sheet(session: Session, items: Sequence[Item], asked: Asked, target: Path, *
     job = _Job(session, items, asked, target)
     plan = replace(job.plan, exhibits=tuple(replace(one, path="") for one in job.plan.exhibits))
     made = custody.sheet(plan)
+    paper = Paper("sheet", extract.PDF, lambda: [made], lambda: [made])
     release = job.release("custody sheet")
     words = [*_words(plan), (_("the name of the file"), target.name)]
-    report = judge(session, release, (), [Paper("sheet", made, extract.PDF)], words, asked.overrides, today)
+    report = judge(session, release, (), [paper], words, asked.overrides, today)
     with session.change(access=True) as change:
         change.put("record", "access@1", job.access("export custody sheet", report))
     session.disk.atomic_write(target, made)
@@ -135,9 +140,10 @@ class _Job:
             "recipient": asked.recipient, "reason": asked.reason, "authority": asked.authority, "title": asked.title,
             "organisation": asked.organisation, "name of the file": target.name,
         }  # fmt: skip
+        room.check_words({**words, "actor": asked.actor})
         refuse_names(session, words)
         self.when = now_ms()
-        self._proofs = {item.handle: exhibits_of.proof_files(session, item) for item in items}
+        self._proofs = {item.handle: sorted(exhibits_of.proof_files(session, item)) for item in items}
         self.plan = self._drawn()
         self._entered = False
 
@@ -146,8 +152,7 @@ class _Job:
         asked, count = self._asked, len(self._items)
         title = asked.title or ngettext("Custody of {n} digital item", "Custody of {n} digital items", count).format(n=count)
         shown = tuple(
-            exhibits_of.exhibit(self._session, item, names=asked.names, files=list(self._proofs[item.handle]))
-            for item in self._items
+            exhibits_of.exhibit(self._session, item, names=asked.names, files=self._proofs[item.handle]) for item in self._items
         )
         return Export(
             title, self._session.workspace.hex(), self._session.ring.device.hex(), self._session.number, self.when,
@@ -170,11 +175,12 @@ class _Job:
     def _sheets(self) -> dict[str, slice]:
         """Path of each PDF of custody sheets -> which exhibits it holds."""
         count = len(self._items)
-        if count <= _VOLUME or count > _SHEETS:
+        size = _LISTED if count > _SHEETS else _VOLUME
+        if count <= size:
             return {"custody/custody-sheet.pdf": slice(0, count)}
         return {
-            f"custody/custody-sheet-{number:03d}.pdf": slice(at, at + _VOLUME)
-            for number, at in enumerate(range(0, count, _VOLUME), 1)
+            f"custody/custody-sheet-{number:03d}.pdf": slice(at, at + size)
+            for number, at in enumerate(range(0, count, size), 1)
         }
 
     def release(self, kind: str) -> Release:
@@ -205,23 +211,27 @@ class _Job:
         return judge(self._session, self.release("court export"), self._items, papers, words, self._asked.overrides, today)
 
     def _papers(self, plan: Export) -> list[Paper]:
-        """The files that Amparo makes: path below data, bytes, and the type by which the gate reads them."""
+        """The files that Amparo makes, by their paths below data."""
+        table = partial(index.custody_table, plan)
         papers = [
-            Paper("custody/custody.csv", index.custody_table(plan), extract.CSV),
-            Paper("case.jsonld", case.graph(plan), extract.JSON),
-            Paper(crate.METADATA, crate.metadata(plan), extract.JSON),
-            Paper(crate.PREVIEW, index.page(plan), extract.PLAIN),
+            Paper("custody/custody.csv", extract.CSV, table, lambda: _tables(table())),
+            Paper("case.jsonld", extract.JSON, lambda: case.graph(plan), lambda: _documents(case.nodes(plan))),
+            Paper(crate.METADATA, extract.JSON, lambda: crate.metadata(plan), lambda: _documents(crate.nodes(plan))),
+            Paper(crate.PREVIEW, extract.PLAIN, lambda: index.page(plan), lambda: batched(index.page(plan))),
         ]
         for path, which in self._sheets().items():
-            check_stop()
-            papers.append(
-                Paper(
-                    path,
-                    custody.sheet(replace(plan, exhibits=plan.exhibits[which]), listed=len(self._items) > _SHEETS),
-                    extract.PDF,
-                )
-            )
+            drawn = partial(self._sheet, replace(plan, exhibits=plan.exhibits[which]))
+            papers.append(Paper(path, extract.PDF, drawn, drawn))
         return papers
+
+    def _sheet(self, plan: Export) -> Iterator[bytes]:
+        """One PDF of custody sheets or of the list."""
+        check_stop()
+        listed = len(self._items) > _SHEETS
+        yield custody.sheet(plan, listed=listed)
+        if len(self._items) > _VOLUME:  # else what it remembers of each would add up
+            for _run in range(_REMEMBERED + 1):
+                custody.sheet(replace(plan, exhibits=()), listed=True)
 
     # -- writing -------------------------------------------------------------------------------------------------------------
 
@@ -270,10 +280,13 @@ class _Job:
         """Papers, proofs, ledger and statement, then the bag's own files."""
         plan = self._drawn()
         for paper in self._papers(plan):
-            out.whole(f"data/{paper.name}", paper.data)
-        for files in self._proofs.values():
-            for path, data in files.items():
-                out.whole(f"data/{path}", data)
+            out.put(f"data/{paper.name}", batched(paper.pieces()), 0)
+            self._session.keep_alive()
+        for item in self._items:
+            if self._proofs[item.handle]:
+                files = exhibits_of.proof_files(self._session, item)
+                for path in self._proofs[item.handle]:
+                    out.whole(f"data/{path}", files[path])
         proven = exhibits_of.prove(self._session, self._items, names=self._asked.names)
         ledger = disclosure.packed(self._session.workspace, proven.firsts, proven.entries, proven.parts)
         out.whole(disclosure.LEDGER, ledger)
@@ -300,6 +313,19 @@ class _Job:
             ("Bag-Software-Agent", plan.software),
         ]  # fmt: skip
         return [(name, value) for name, value in labels if value]
+
+
+def _tables(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A table's lines in batches, each below the header line."""
+    rest = iter(pieces)
+    header = next(rest)
+    yield from (header + lines for lines in batched(rest))
+
+
+def _documents(nodes: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Each node as a JSON document of its own, several joined to one list."""
+    for joined in batched(json.dumps(node, ensure_ascii=False).encode() + b"," for node in nodes):
+        yield b"[" + joined[:-1] + b"]"
 
 
 def _words(plan: Export) -> list[tuple[str, str]]:

@@ -4,9 +4,9 @@ Invariants: a part's key is disclosed only if every row in it tells of the items
 which a file came, unless names were asked for. What stays sealed is named all the same: its signed hash is in the entry.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from amparo.app import evidence_proofs
 from amparo.app.evidence_time import book, shown
@@ -18,6 +18,7 @@ from amparo.kernel import cbor
 from amparo.kernel.i18n import _
 from amparo.ledger.log import Placed
 from amparo.record.items import Acquisition, Custody, Item
+from amparo.record.store import Origin
 from amparo.vault.seal import open_part
 
 _SUFFIXES: Final = {
@@ -32,19 +33,6 @@ _SUFFIXES: Final = {
     "application/vnd.oasis.opendocument.text": "odt", "application/msword": "doc", "application/cbor": "cbor",
 }  # fmt: skip
 _FORBIDDEN: Final = frozenset('/\\<>:"|?*%~')
-
-
-class Found(NamedTuple):
-    """A row and the part it lies in: number of the device, entry, index."""
-
-    device: int
-    seq: int
-    part: int
-    row: list[Any]
-
-    @property
-    def entry(self) -> str:
-        return f"{self.device}:{self.seq}:{self.part}"
 
 
 @dataclass(slots=True, frozen=True)
@@ -88,34 +76,27 @@ def item_path(item: Item, *, names: bool) -> str:
 
 def events(session: Session, item: Item, *, names: bool) -> list[Event]:
     """An item's custody in order; how it came first. The path it came from only with ``names``."""
-    chain = []
-    for found in _rows(session, Item.TYPE, "id", item.handle):
-        came = [one for one in session.testimony.acquisitions(item.source) if one.started <= item.added]
-        how = came[-1] if came and not item.parent else Acquisition(item.source)
-        origin = (how.from_whom, how.device, (item.path or item.name) if names else "", item.parent)
+    chain, view = [], session.testimony
+    for origin, _row in view.placed(Item.TYPE, "id", item.handle):
+        how, _place = view.acquisition(item, origin)
+        words = (how.from_whom, how.device, (item.path or item.name) if names else "", item.parent)
         row = Custody(
-            item.handle, item.added, str(found.device), "derived" if item.parent else "acquired", how.collector,
-            how.how or item.relation, how.authority, "; ".join(word for word in origin if word),
+            item.handle, item.added, str(origin.device), "derived" if item.parent else "acquired", how.collector,
+            how.how or item.relation, how.authority, "; ".join(word for word in words if word),
         )  # fmt: skip
-        chain.append(_event(row, found.entry))
-    return chain + [
-        _event(Custody.from_row(found.row), found.entry) for found in _rows(session, Custody.TYPE, "a", item.handle)
-    ]
+        chain.append(_event(row, _entry(origin)))
+    for origin, raw in view.placed(Custody.TYPE, "a", item.handle):
+        event = Custody.from_row(raw)  # its own words stay as they were signed; the device is the one that signed
+        chain.append(_event(replace(event, device=str(origin.device)), _entry(origin)))
+    return chain
+
+
+def _entry(origin: Origin) -> str:
+    return ":".join(map(str, origin))
 
 
 def _event(row: Custody, entry: str) -> Event:
     return Event(row.when, row.device, row.action, row.actor, row.reason, row.authority, row.detail, entry)
-
-
-def _rows(session: Session, kind: str, column: str, value: str) -> list[Found]:
-    query = (
-        f"SELECT p.device, p.seq, p.part, r.row FROM rows r JOIN parts p ON p.id = r.part WHERE r.type = ? AND r.{column} = ?"  # noqa: S608 - a fixed word
-        " AND r.current ORDER BY r.n"
-    )
-    return [
-        Found(device, seq, part, cbor.decode_sealed(row))
-        for device, seq, part, row in session.testimony.db.execute(query, (kind, value))
-    ]
 
 
 # -- proofs of time ----------------------------------------------------------------------------------------------------------
@@ -149,14 +130,8 @@ def proof_files(session: Session, item: Item) -> dict[str, bytes]:
 def prove(session: Session, items: Sequence[Item], *, names: bool) -> Proven:
     """The entries and parts that hold the rows about these items. Raises what reading the ledger raises."""
     wanted: dict[tuple[int, int], set[int]] = {}
-    for kind, column, values in (
-        (Item.TYPE, "id", [item.handle for item in items]),
-        (Custody.TYPE, "a", [item.handle for item in items]),
-        (Acquisition.TYPE, "a", sorted({item.source for item in items})),
-    ):
-        for value in values:
-            for found in _rows(session, kind, column, value):
-                wanted.setdefault((found.device, found.seq), set()).add(found.part)
+    for place in _places(session, items):
+        wanted.setdefault((place.device, place.seq), set()).add(place.part)
     about = {item.handle for item in items} | {item.source for item in items}
     numbers = session.ledger.numbers()
     entries: list[bytes] = []
@@ -176,6 +151,22 @@ def prove(session: Session, items: Sequence[Item], *, names: bool) -> Proven:
                         if index in seqs[header.seq]
                     ]
     return Proven(_firsts(session, {part.place.device for part in parts} | {session.ring.device}), tuple(entries), tuple(parts))
+
+
+def _places(session: Session, items: Sequence[Item]) -> Iterator[Origin]:
+    """Where the rows lie that tell of items: their own, their custody, and how just these came.
+
+    How other files of their sources came is no part of it: the gate has not looked at those words.
+    """
+    view = session.testimony
+    for item in items:
+        for origin, _row in view.placed(Item.TYPE, "id", item.handle):
+            yield origin
+            _how, place = view.acquisition(item, origin)
+            if place:
+                yield place
+        for origin, _row in view.placed(Custody.TYPE, "a", item.handle):
+            yield origin
 
 
 def _disclosed(

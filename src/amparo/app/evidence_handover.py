@@ -1,8 +1,9 @@
 """Hand-over of items between workspaces, signed by both sides and written into the custody of both.
 
 Invariants: the giver's custody holds the document's hash before the document leaves; the receiver signs only for files that
-are here, bit for bit; a receipt is taken once, and only for a document of this workspace that its custody knows. Words that
-leave pass the gate, which also asks for the consents that the audience needs.
+are here, bit for bit, and once for each; the receipt is kept with the custody that tells of it, so that a full disk or a power
+cut loses neither; a receipt is taken once, and only for a document of this workspace that its custody knows. Words that leave
+pass the gate, which also asks for the consents that the audience needs.
 """
 
 import hashlib
@@ -55,7 +56,7 @@ class NotReceived(NotFound):
 
 
 class AlreadyReceived(BadInput):
-    template = N_("This hand-over was accepted here on {when} already; its receipt is not signed twice.")
+    template = N_("This hand-over was accepted here on {when} already, and its receipt was erased; it is not signed twice.")
 
 
 class ReceiptNotOurs(Unverified):
@@ -96,6 +97,7 @@ def hand_over(
         raise TargetExists(path=str(target))
     receiver = _number(giving.receiver)
     words = {"receiver": giving.to, "name": giving.by, "reason": giving.reason, "authority": giving.authority}
+    room.check_words(words)
     refuse_names(session, {**words, "name of the file": target.name})
     sources = frozenset(item.source for item in items)
     told = {person for source in sources for person in session.record.persons_of_source(source)}
@@ -165,26 +167,77 @@ def receive(
     missing = [item.handle for item in document.items if item.sha256 not in here]
     if missing and not (only_present and here):
         raise NotReceived(missing=len(missing), all=len(document.items), which=", ".join(missing[:10]))
-    mark = document.sha256.hex()
-    own = [handle for handles in here.values() for handle in handles]
-    for handle in own:
-        for event in session.testimony.custody(handle):
-            if event.action == "received" and mark in event.detail:
-                raise AlreadyReceived(when=day_and_time(event.when))
-    refuse_names(session, {"name": by, "reason": reason, "name of the file": target.name})
+    fresh = _unsigned(session, here, document)
+    if not fresh:
+        session.disk.atomic_write(target, _kept(session, here, document))
+        return _receipt_told(session, target, here, missing, document)
+    words = {"name": by, "reason": reason, "name of the file": target.name}
+    room.check_words(words)
+    refuse_names(session, words)
     judge(session, Release("receipt", "record", "coalition"), (), (), [("name", by)], (), today)
     now = now_ms()
-    data = handover.accept(_signer(session), document, now=now, by=by, received=here)
+    data = handover.accept(_signer(session), document, now=now, by=by, received=fresh)
+    _enter(session, fresh, document, now, by, reason, data)
+    session.disk.atomic_write(target, data)
+    return _receipt_told(session, target, fresh, missing, document)
+
+
+def _enter(
+    session: Session, fresh: dict[bytes, list[str]], document: Document, now: int, by: str, reason: str, receipt: bytes
+) -> None:
+    """Access, custody of each item, and the receipt itself as an item: if its file is lost, it is written again, not signed."""
+    own = [handle for handles in fresh.values() for handle in handles]
     detail = _("from {by}, workspace {workspace}; document {hash}").format(
-        by=document.by or "?", workspace=document.workspace.hex(), hash=mark
+        by=document.by or "?", workspace=document.workspace.hex(), hash=document.sha256.hex()
     )
+    first = room.get(session, own[0])
+    sealed = session.blobs().seal_file(io.BytesIO(receipt))
     with session.change(access=True) as change:
         device = session.ring.device.hex()[:8]
         change.put("record", "access@1", [[device, "receipt of hand-over", ", ".join(own[:20]), "record", now]])
         for handle in own:
             row = _custody(session, handle, now, "received", by, reason, document.authority, detail)
             change.put("testimony", Custody.TYPE, [row.to_row()])
-    session.disk.atomic_write(target, data)
+        room.put_item(
+            change, first.source, sealed, name=_name(document), media_type=_RECEIPT, parent=first.handle, relation="proof"
+        )
+
+
+def _name(document: Document) -> str:
+    return f"receipt-{document.id.hex()}.cbor"
+
+
+def _unsigned(session: Session, here: dict[bytes, list[str]], document: Document) -> dict[bytes, list[str]]:
+    """Of what is here, the files that were not signed for yet."""
+    return {
+        sha256: handles
+        for sha256, handles in here.items()
+        if not any(_tells(event, "received", document, -1) for handle in handles for event in session.testimony.custody(handle))
+    }
+
+
+def _kept(session: Session, here: dict[bytes, list[str]], document: Document) -> bytes:
+    """The receipt that was signed before. Raises AlreadyReceived where it was erased."""
+    own = [handle for handles in here.values() for handle in handles]
+    for handle in own:
+        for child in session.testimony.children(handle):
+            if child.relation == "proof" and child.name == _name(document):
+                with room.read_quietly(session, child) as stream:
+                    return stream.read()
+    events = [event for handle in own for event in session.testimony.custody(handle)]
+    raise AlreadyReceived(when=day_and_time(max(event.when for event in events if _tells(event, "received", document, -1))))
+
+
+def _tells(event: Custody, action: str, document: Document, place: int) -> bool:
+    """Whether an event is about this document. Its hash stands at ``place`` among the hashes: before it stand others' words."""
+    hashes = re.findall("[0-9a-f]{64}", event.detail)
+    return event.action == action and len(hashes) >= -place and hashes[place] == document.sha256.hex()
+
+
+def _receipt_told(
+    session: Session, target: Path, signed: dict[bytes, list[str]], missing: list[str], document: Document
+) -> dict[str, Any]:
+    own = [handle for handles in signed.values() for handle in handles]
     return {
         "demo": session.demo, "file": str(target), "items": own, "missing": missing, "id": document.id.hex(),
         "from_workspace": document.workspace.hex(), "this_workspace": session.workspace.hex(),
@@ -204,7 +257,7 @@ def record_receipt(session: Session, path: Path) -> dict[str, Any]:
     items = _ours(session, receipt)
     mark = document.sha256.hex()
     for item in items:
-        if any(event.action == "received" and mark in event.detail for event in session.testimony.custody(item.handle)):
+        if any(_tells(event, "received", document, -2) for event in session.testimony.custody(item.handle)):
             raise ReceiptReplayed
     words = _("by {by} of {to}, workspace {workspace}; document {hash}; receipt {receipt}")
     detail = words.format(
@@ -217,9 +270,8 @@ def record_receipt(session: Session, path: Path) -> dict[str, Any]:
             change.put("testimony", Custody.TYPE, [row.to_row()])
         sealed = session.blobs().seal_file(io.BytesIO(data))
         proof = room.put_item(
-            change, items[0].source, sealed, name=f"receipt-{document.id.hex()}.cbor", media_type=_RECEIPT,
-            parent=items[0].handle, relation="proof",
-        )  # fmt: skip
+            change, items[0].source, sealed, name=_name(document), media_type=_RECEIPT, parent=items[0].handle, relation="proof"
+        )
     missing = [one.handle for one in document.items if one.sha256 not in set(receipt.received)]
     return {
         "demo": session.demo, "items": [item.handle for item in items], "missing": missing, "proof": proof.handle,
@@ -232,13 +284,13 @@ def _ours(session: Session, receipt: Receipt) -> list[Item]:
     document = receipt.document
     if document.workspace != session.workspace or document.device not in session.ledger.logs:
         raise ReceiptNotOurs
-    mark, received = document.sha256.hex(), set(receipt.received)
+    received = set(receipt.received)
     items = []
     for one in document.items:
         item = session.testimony.item(one.handle)
         if one.sha256 not in received or item is None:
             continue
-        given = any(event.action == "handed over" and mark in event.detail for event in session.testimony.custody(one.handle))
+        given = any(_tells(event, "handed over", document, -1) for event in session.testimony.custody(one.handle))
         if item.sha256 != one.sha256 or not given:
             raise ReceiptNotOurs
         items.append(item)

@@ -117,14 +117,15 @@ class _Import:
 
     def take(self, change: Change, findings: Iterator[Finding]) -> None:
         """All of the bag, into a change that is open. Raises as ``import_bag``."""
-        if not self.done.source:
-            self.done.source = new_source(change, self._how)
+        first = next(findings)
+        if not (isinstance(first, Facts) and first.kind == "bag"):
+            raise BagRefused(why=_("it was not read in order"))
+        self._bag = first.data
+        self._begin(change)
         for finding in findings:
             match finding:
                 case Member():
                     self._seal(change, finding, findings)
-                case Facts(kind="bag"):
-                    self._bag = finding.data
                 case Facts():
                     self._keep(finding)
                 case Warn():
@@ -134,6 +135,19 @@ class _Import:
         self.done.version = str(self._bag.get("version", ""))
         checked = self._verified()
         self._write(change, checked)
+
+    def _begin(self, change: Change) -> None:
+        """How the bag came, before its items: what is written before an item is how it came (record.testimony)."""
+        how = self._how
+        if not self.done.source:
+            self.done.source = new_source(change, how)
+        info = {str(name).lower(): str(value) for name, value in self._bag.get("info", [])}
+        from_whom = how.from_whom or info.get("source-organization", "")
+        row = Acquisition(
+            self.done.source, from_whom, how.how or _("import of a bag"), how.collector, how.device,
+            how.authority, "", now_ms(),
+        )  # fmt: skip
+        change.put("testimony", Acquisition.TYPE, [row.to_row()])
 
     def forget(self) -> None:
         """Overwrite what was sealed of a bag that is not taken in."""
@@ -168,6 +182,10 @@ class _Import:
         """The signed custody of another Amparo, verified; None where the bag has none. Raises what is wrong with it."""
         there = [self._items.get(path) for path in (disclosure.LEDGER, disclosure.STATEMENT)]
         if not any(there):
+            if any(path.startswith("verify/amparo_verify_bag") for path in self._items):
+                self.done.warnings.append(
+                    _("It looks like an Amparo export whose signed custody was taken out: nothing in it is proven.")
+                )
             return None
         ledger, statement = there
         if (
@@ -186,20 +204,13 @@ class _Import:
     def _write(self, change: Change, checked: Checked | None) -> None:
         how, done, number = self._how, self.done, str(self._session.number)
         now = now_ms()
-        info = {str(name).lower(): str(value) for name, value in self._bag.get("info", [])}
-        from_whom = how.from_whom or info.get("source-organization", "")
-        row = Acquisition(
-            done.source, from_whom, how.how or _("bag {name}").format(name=self._name), how.collector, how.device,
-            how.authority, "", now,
-        )  # fmt: skip
-        change.put("testimony", Acquisition.TYPE, [row.to_row()])
         theirs = self._theirs(checked)
-        bag = Fact(done.first, "bag", _READER, json.dumps(self._bag, ensure_ascii=False))
+        bag = Fact(done.first, "bag", _READER, json.dumps({"name": self._name, **self._bag}, ensure_ascii=False))
         room.put_parts(
             change, [bag, *sorted((*self._kept, *_provenance(theirs, checked)), key=lambda one: (one.item, one.kind))]
         )
         for path, item in self._items.items():
-            words = [_("in the bag {name} as {path}").format(name=self._name, path=path)]
+            words = [_("in a bag of {n} files").format(n=done.items)]  # custody leaves; names of files stay
             if checked is not None and path in theirs:
                 words.append(
                     _("{handle} of the workspace {number}, whose signatures hold").format(

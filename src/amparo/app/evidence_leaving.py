@@ -1,23 +1,26 @@
 """The gate for digital items that leave: consents of their sources, sealed names in whatever of them can be read.
 
-Invariant: fails closed. What of an item nobody can search (pictures, sound, film, packed files) is a finding of its own that
-blocks until a person says why it may go; withdrawn consent cannot be overridden. No Report holds a sealed name.
+Invariants: fails closed. What of an item nobody can search (pictures, sound, film, packed files) is a finding of its own that
+blocks until a person says why it may go; withdrawn consent cannot be overridden. What lies in an item (attachments, members of
+an archive) leaves with it and is judged with it. No Report holds a sealed name.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
 
 from amparo.app import evidence as room
 from amparo.app.release import Refused, consents_of, published_officials
-from amparo.app.session import Session
+from amparo.app.session import Session, check_stop
 from amparo.kernel.i18n import N_
 from amparo.protect import extract
 from amparo.protect.gate import BLOCKS, OVERRIDDEN, UNREADABLE, Item, Override, Release, Report, check
 from amparo.protect.names import SealedNames
+from amparo.protect.spelling import readings
 from amparo.record.items import Item as Digital
 
 _READ_WHOLE: Final = 64 << 20
@@ -25,6 +28,9 @@ _BATCH: Final = 1 << 20
 _PIECE: Final = 1 << 15
 _BORDER: Final = 200
 _AS_TEXT: Final = (extract.JSON, "application/x-subrip", "application/jsonl", "application/xml", "application/yaml")
+_TAG: Final = re.compile(r"<[^<>]*>")
+_WITHIN: Final = ("member", "attachment")
+_NO_PART: Final = ("redacted", "proof", "copy")  # of which less leaves, or nothing, with the one they belong to
 _NOT_WORDS: Final = ("image", "audio", "video")
 _UNSEEN: Final = {
     "image": N_("pictures, which the gate cannot search: look at faces, signs and papers in each"),
@@ -36,11 +42,16 @@ _UNSEEN: Final = {
 
 @dataclass(slots=True, frozen=True)
 class Paper:
-    """A file that Amparo made for this export: its name, bytes and media type."""
+    """A file that Amparo makes for this export: its name, the type by which the gate reads it, and its bytes in pieces.
+
+    ``alone``: the same in pieces each of which can be read alone (a table's lines with their header, a graph's nodes). Both are
+    made anew each time they are asked for: all of it may be large.
+    """
 
     name: str
-    data: bytes
     media_type: str
+    pieces: Callable[[], Iterable[bytes]]
+    alone: Callable[[], Iterable[bytes]]
 
 
 def judge(
@@ -54,17 +65,20 @@ def judge(
     """
     judged = _Judged(session, release, overrides, on or datetime.now(UTC).date())
     for paper in papers:
-        judged.add(paper.data, paper.media_type)
+        for data in paper.alone():
+            check_stop()
+            judged.add(data, paper.media_type)
     unseen: dict[str, list[str]] = {}
     texts = judged.batches()
     for where, text in words:
         texts.put("export", where, text)
+    judged_already: set[str] = set()
     for item in items:
-        session.keep_alive()
-        for where, text in _texts(session, item):
-            texts.put(item.handle, where, text)
-        if not _search_content(session, item, texts):
-            unseen.setdefault(_kind(item.media_type), []).append(item.handle)
+        for one in _with_inner(session, item):
+            session.keep_alive()
+            if one.handle not in judged_already and not _search(session, one, texts, inner=one is not item):
+                unseen.setdefault(_kind(one.media_type), []).append(one.handle)
+            judged_already.add(one.handle)
     texts.flush()
     for kind, handles in sorted(unseen.items()):
         judged.unseen(kind, handles)
@@ -102,6 +116,7 @@ class _Judged:
             published=self._published,
         )  # fmt: skip
         self._hash.update(data)
+        readings.cache_clear()  # hashes and identifiers are words that never come again; a hundred megabytes of them
         self._bases = report.bases
         for item in report.items:
             known = self._items.get(item.id)
@@ -155,6 +170,28 @@ class _Texts:
         self._held, self._size = {}, 0
 
 
+def _with_inner(session: Session, item: Digital) -> Iterator[Digital]:
+    """The item, what lies in it at any depth, and what was made of it that tells what it says (a transcript, a still)."""
+    waiting, known = [item], {item.handle}
+    while waiting:
+        one = waiting.pop(0)
+        yield one
+        inner = [child for child in session.testimony.children(one.handle) if child.relation not in _NO_PART]
+        waiting += [child for child in inner if child.handle not in known]
+        known.update(child.handle for child in inner)
+
+
+def _search(session: Session, item: Digital, texts: "_Texts", *, inner: bool) -> bool:
+    """Search one item; True if nothing of it stayed unseen. Of what lies in another one the name leaves too."""
+    for where, text in _texts(session, item):
+        texts.put(item.handle, where, text)
+    if inner and item.relation in _WITHIN:
+        texts.put(item.handle, "name", f"{item.path}\n{item.name}")
+    if inner and item.relation not in _WITHIN:
+        return True  # it does not leave itself; what it was made of is judged
+    return _search_content(session, item, texts)
+
+
 def _texts(session: Session, item: Digital) -> Iterator[tuple[str, str]]:
     """What readers found in an item: its text, and what stands in its metadata, which leaves inside the file."""
     for fact in session.testimony.facts(item.handle):
@@ -179,6 +216,9 @@ def _search_content(session: Session, item: Digital, texts: _Texts) -> bool:
         for piece in extract.extract(data, extract.PLAIN):
             whole &= piece.kind != extract.UNREAD
             texts.put(item.handle, piece.where, "" if piece.kind == extract.UNREAD else piece.text)
+            if "<" in piece.text:  # a name may be cut by tags, or stand in two of them
+                texts.put(item.handle, piece.where, _TAG.sub("", piece.text))
+                texts.put(item.handle, piece.where, _TAG.sub(" ", piece.text))
     except extract.Unreadable:
         return False
     return whole

@@ -96,8 +96,8 @@ def _repair_file(
         else:
             for item in damaged:
                 origin.update(_mend_large(store, item, copies, result))
-        for handle, label in origin.items():
-            clear_damage(change, session, handle, "repaired", _("from {copy}").format(copy=label), actor)
+        for handle in origin:  # which copy is told to the user; custody leaves, and paths of this machine with it
+            clear_damage(change, session, handle, "repaired", _("from another copy"), actor)
         on_record = open_damage(session)
         for item in group:
             if item.handle in result.whole and item.handle in on_record:
@@ -142,7 +142,6 @@ def verify_copy(session: Session, folder: Path, progress: Progress | None = None
                 if progress:
                     progress(done, total)
     return result
-
 
 
 def make_parity(folder: Path, percent: int, *, anew: bool = False, progress: Progress | None = None) -> parity.Made:

@@ -36,6 +36,9 @@ _REPLY: Final = "application/timestamp-reply"
 _QUERY: Final = "application/timestamp-query"
 _CALENDAR: Final = {"Accept": "application/vnd.opentimestamps.v1"}
 _LEAVES: Final = (1 << 15) - 2
+_PROMISES: Final = 8
+"""Promises of one proof that are followed up at a time: an honest calendar makes one."""
+_DAY: Final = 86_400_000
 _NAME: Final = re.compile(r"[\w.-]{1,40}")
 
 
@@ -232,6 +235,12 @@ def _keep(
     note = _("time-stamp of {authority}").format(authority=stamp.authority)
     room.put_rows(session, [Seal("", RFC3161, root, reply, stamp.time, authority.name, note)])
     outcome.done.append(_("{name}: stamped at {time}").format(name=authority.name, time=shown(stamp.time)))
+    if abs(stamp.time - now_ms()) > _DAY:
+        outcome.failed.append(
+            _("{name}: its time and this machine's clock, {time}, are more than a day apart; one of them is wrong").format(
+                name=authority.name, time=shown(now_ms())
+            )
+        )
     return stamp
 
 
@@ -245,8 +254,11 @@ def _ask_calendar(session: Session, calendar: Authority, root: bytes, tree: ots.
 
 
 def _keep_proof(session: Session, calendar: Authority, root: bytes, tree: ots.Node) -> None:
+    """Raises BadProof where the proof, as it has grown, could not be read again: what was held before stays."""
     note = _("OpenTimestamps proof of {name}").format(name=calendar.name)
-    room.put_rows(session, [Seal("", OTS, root, ots.Detached(0x08, tree).encode(), now_ms(), calendar.name, note)])
+    data = ots.Detached(0x08, tree).encode()
+    ots.decode(data, calendar.name)
+    room.put_rows(session, [Seal("", OTS, root, data, now_ms(), calendar.name, note)])
 
 
 def _upgrade(session: Session, held: Book, way: Way, outcome: Outcome) -> None:
@@ -262,7 +274,7 @@ def _upgrade(session: Session, held: Book, way: Way, outcome: Outcome) -> None:
 def _upgrade_proof(session: Session, calendar: Authority, root: bytes, row: Seal, way: Way, outcome: Outcome) -> None:
     name = calendar.name
     proof = ots.decode(row.data, name)
-    for node in ots.pending(proof.tree):
+    for node in ots.pending(proof.tree)[:_PROMISES]:
         assert node.message is not None
         check_stop()
         try:

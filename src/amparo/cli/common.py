@@ -266,11 +266,11 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
     if not console.is_terminal:
         yield lambda *_args: None
         return
-    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn(),
-                  console=console, transient=True) as bar:  # fmt: skip
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(label, total=None)
 
         def update(done: int, total: int, what: str = "") -> None:
-            bar.update(task, completed=done, total=total, description=what or label)
+            bar.update(task, completed=done, total=total, description=printable(what) or label)
 
         yield update

@@ -17,7 +17,7 @@ Result = tuple[dict[str, Any], str]
 
 SUBVERBS: Final = {
     "add": "", "list": "", "show": "", "custody": "",
-    "read": "evidence_read", "search": "evidence_read", "text": "evidence_read",
+    "read": "evidence_read", "transcribe": "evidence_read", "search": "evidence_read", "text": "evidence_read",
     "authority": "evidence_time", "timestamp": "evidence_time", "proofs": "evidence_time",
     "replay": "evidence_capture", "check-capture": "evidence_capture", "auto-archiver": "evidence_capture",
     "similar": "evidence_near", "redact": "evidence_redact",

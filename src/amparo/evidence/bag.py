@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import IO, Final, Protocol
 
@@ -78,10 +79,13 @@ class ZipSink:
 def drafted(target: Path, disk: Disk) -> Iterator[Sink]:
     """A sink whose content becomes ``target`` (a zip file if it is called .zip, else a folder) when the block ends well.
 
-    The folder it lies in is there. Raises TargetExists and what the disk raises; then nothing is left.
+    The folder it lies in is there. What a killed run for this target left goes first. Raises TargetExists and what the disk
+    raises; then nothing is left.
     """
     if target.exists() or target.is_symlink():
         raise TargetExists(path=str(target))
+    for left in target.parent.glob(f".{escape(target.name)}.{'[0-9a-f]' * 12}.part"):
+        _remove(left, disk)  # plain files of an export that was killed
     draft = target.with_name(f".{target.name}.{os.urandom(6).hex()}.part")
     try:
         if target.suffix.lower() == ".zip":

@@ -5,11 +5,11 @@ so that two exports of one item name it alike. Each item is a uco-observable:Fil
 case-investigation:InvestigativeAction, and a case-investigation:ProvenanceRecord holds the items of the export together.
 """
 
-import json
 import uuid
+from collections.abc import Iterator
 from typing import Any, Final
 
-from amparo.evidence.exhibits import Event, Exhibit, Export, iso
+from amparo.evidence.exhibits import Event, Exhibit, Export, iso, json_graph
 from amparo.kernel.i18n import _
 
 CONTEXT: Final = {
@@ -28,10 +28,15 @@ _SPACE: Final = uuid.UUID("6f0a6f9e-6d4b-5c1e-9a53-0d3c5a5e7b11")  # of our own,
 Node = dict[str, Any]
 
 
-def graph(export: Export) -> bytes:
-    """CASE JSON-LD, UTF-8."""
+def graph(export: Export) -> Iterator[bytes]:
+    """CASE JSON-LD, UTF-8, in pieces."""
+    return json_graph(CONTEXT, nodes(export))
+
+
+def nodes(export: Export) -> Iterator[Node]:
+    """The nodes of the graph."""
     ids = _Ids(export)
-    nodes: list[Node] = [
+    yield from (
         {
             "@id": ids("investigation", ""), "@type": "investigation:Investigation", "core:name": export.title,
             "investigation:focus": _(export.purpose),
@@ -43,18 +48,14 @@ def graph(export: Export) -> bytes:
             "investigation:exhibitNumber": export.key, "core:objectCreatedTime": _time(export.when),
             "core:object": [{"@id": ids("item", exhibit.handle)} for exhibit in export.exhibits],
         },
-    ]  # fmt: skip
+    )  # fmt: skip
     for exhibit in export.exhibits:
-        nodes += [_item(exhibit, ids), *_actions(exhibit, ids)]
-    nodes += [
-        {"@id": id, "@type": "identity:Identity", "core:name": words} for words, id in ids.named("agent").items()
-    ]  # fmt: skip
-    nodes += [
-        {"@id": id, "@type": "tool:Tool", "core:name": f"Amparo, device {number}",
-         "tool:version": export.software.rpartition(" ")[2]}
-        for number, id in ids.named("device").items()
-    ]  # fmt: skip
-    return json.dumps({"@context": CONTEXT, "@graph": nodes}, ensure_ascii=False, indent=1).encode()
+        yield from (_item(exhibit, ids), *_actions(exhibit, ids))
+    for words, id in ids.named("agent").items():
+        yield {"@id": id, "@type": "identity:Identity", "core:name": words}
+    for number, id in ids.named("device").items():
+        version = export.software.rpartition(" ")[2]
+        yield {"@id": id, "@type": "tool:Tool", "core:name": f"Amparo, device {number}", "tool:version": version}
 
 
 class _Ids:
@@ -62,14 +63,16 @@ class _Ids:
 
     def __init__(self, export: Export) -> None:
         self._workspace = export.workspace
-        self._named: dict[str, dict[str, str]] = {}
+        self._named: dict[str, dict[str, str]] = {"agent": {}, "device": {}}
 
     def __call__(self, kind: str, name: str) -> str:
         made = f"kb:{kind}-{uuid.uuid5(_SPACE, f'{self._workspace}/{kind}/{name}')}"
-        return self._named.setdefault(kind, {}).setdefault(name, made)
+        if kind in self._named:
+            self._named[kind][name] = made
+        return made
 
     def named(self, kind: str) -> dict[str, str]:
-        return self._named.get(kind, {})
+        return self._named[kind]
 
 
 def _item(exhibit: Exhibit, ids: _Ids) -> Node:

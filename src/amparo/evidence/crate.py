@@ -4,37 +4,36 @@ Invariant: a pure function of an ``Export``; the same export gives the same byte
 names them (codes such as V-001), and only there.
 """
 
-import json
+from collections.abc import Iterator
 from typing import Any, Final
 
-from amparo.evidence.exhibits import Event, Exhibit, Export, iso
+from amparo.evidence.exhibits import Event, Exhibit, Export, iso, json_graph
 from amparo.kernel.i18n import _
 
 METADATA: Final = "ro-crate-metadata.json"
 PREVIEW: Final = "ro-crate-preview.html"
 PROFILE: Final = "https://w3id.org/ro/crate/1.1"
+_CONTEXT: Final = [f"{PROFILE}/context", {"sha256": "http://schema.org/sha256", "blake3": "urn:amparo:terms:blake3"}]
 _MAKES: Final = ("derived", "redacted")
 _TYPES: Final = {"acquired": "CreateAction", "received": "ReceiveAction", "handed over": "TransferAction"}
 Node = dict[str, Any]
 
 
-def metadata(export: Export) -> bytes:
-    """ro-crate-metadata.json: UTF-8, a flattened graph (RO-Crate 1.1, 2 and 3)."""
+def metadata(export: Export) -> Iterator[bytes]:
+    """ro-crate-metadata.json: UTF-8, a flattened graph (RO-Crate 1.1, 2 and 3), in pieces."""
+    return json_graph(_CONTEXT, nodes(export))
+
+
+def nodes(export: Export) -> Iterator[Node]:
+    """The nodes of the graph."""
     agents = _Agents(export)
-    graph: list[Node] = [
-        {"@id": METADATA, "@type": "CreativeWork", "conformsTo": {"@id": PROFILE}, "about": {"@id": "./"}},
-        _root(export),
-    ]
+    yield {"@id": METADATA, "@type": "CreativeWork", "conformsTo": {"@id": PROFILE}, "about": {"@id": "./"}}
+    yield _root(export)
     for exhibit in export.exhibits:
-        graph += [_file(exhibit), *_actions(exhibit, agents)]
-    graph += [
-        {"@id": path, "@type": "File", "name": what, "encodingFormat": _format(path)}
-        for path, what in sorted(export.others.items())
-    ]
-    graph += [*agents.nodes(), _organisation(export), _licence()]
-    context = [f"{PROFILE}/context", {"sha256": "http://schema.org/sha256", "blake3": "urn:amparo:terms:blake3"}]
-    text = json.dumps({"@context": context, "@graph": graph}, ensure_ascii=False, indent=1)
-    return text.encode()
+        yield from (_file(exhibit), *_actions(exhibit, agents))
+    for path, what in sorted(export.others.items()):
+        yield {"@id": path, "@type": "File", "name": what, "encodingFormat": _format(path)}
+    yield from (*agents.nodes(), _organisation(export), _licence())
 
 
 def _root(export: Export) -> Node:

@@ -1,11 +1,18 @@
 """What goes to a court, as plain values: items, their custody and proofs. The crate, the CASE graph, the index, the custody
 sheet and the CSV are drawn from these alone, so that all of them say the same.
 
-Invariant: a name or path under which a file came stands here only if the user asked for names.
+Invariants: a name or path under which a file came stands here only if the user asked for names. What is drawn comes in pieces,
+so that an export of any number of items needs no more memory than its list.
 """
 
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, Final
+
+BATCH: Final = 1 << 18
+"""Bytes, about, of a piece that is drawn."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,6 +82,29 @@ class Export:
     def key(self) -> str:
         """A short name of this export: device number and time."""
         return f"{self.number}-{datetime.fromtimestamp(self.when / 1000, UTC):%Y%m%dT%H%M%SZ}"
+
+
+def json_graph(context: Any, nodes: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """A JSON-LD document with these nodes as its graph, in UTF-8, node by node."""
+    before = f'{{\n"@context": {json.dumps(context, ensure_ascii=False, indent=1)},\n"@graph": [\n'
+    for node in nodes:
+        yield (before + json.dumps(node, ensure_ascii=False, indent=1)).encode()
+        before = ",\n"
+    yield b"\n]\n}\n"
+
+
+def batched(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces joined to larger ones of about BATCH bytes; a cut is where one piece ends."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= BATCH:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
 
 
 def iso(ms: int) -> str:

@@ -9,6 +9,7 @@ import csv
 import html
 import io
 import textwrap
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote
 
@@ -36,18 +37,24 @@ th,td{border-color:#333c44}h2{border-color:#333c44}a{color:#9cc4e4}.alarm{color:
 """
 
 
-def custody_table(export: Export) -> bytes:
-    """All events of custody as CSV (RFC 4180, UTF-8, one header line), in the order of the items and then of time."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
+def custody_table(export: Export) -> Iterator[bytes]:
+    """All events of custody as CSV (RFC 4180, UTF-8), in the order of the items and then of time: the header line, then the
+    lines of one item after the other.
+    """
+    yield _lines([COLUMNS])
     for exhibit in export.exhibits:
-        for event in exhibit.events:
-            words = (event.action, event.actor, event.reason, event.authority, event.detail)
-            writer.writerow([
-                exhibit.handle, exhibit.path, exhibit.sha256.hex(), iso(event.when), event.device, *map(cell, words),
-                event.entry,
-            ])  # fmt: skip
+        yield _lines(
+            (
+                exhibit.handle, exhibit.path, exhibit.sha256.hex(), iso(event.when), event.device,
+                *map(cell, (event.action, event.actor, event.reason, event.authority, event.detail)), event.entry,
+            )
+            for event in exhibit.events
+        )  # fmt: skip
+
+
+def _lines(rows: Iterable[tuple[str, ...]]) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows(rows)
     return out.getvalue().encode()
 
 
@@ -60,21 +67,28 @@ def cell(text: str) -> str:
 # -- the page ----------------------------------------------------------------------------------------------------------------
 
 
-def page(export: Export) -> bytes:
-    """ro-crate-preview.html: what this is, what is in it, how it is checked, each item with its custody."""
+def page(export: Export) -> Iterator[bytes]:
+    """ro-crate-preview.html: what this is, what is in it, how it is checked, each item with its custody.
+
+    In pieces that end with a paragraph: whoever searches it need not hold all of it at one time.
+    """
+    for part in _page(export):
+        yield part.encode() + b"\n\n"
+
+
+def _page(export: Export) -> Iterator[str]:
     policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
-    parts = [
+    yield from (
         "<!doctype html>", f'<html lang="{html.escape(_("en"))}"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">',
         f"<title>{_e(export.title)}</title><style>{_STYLE}</style></head><body>",
-    ]  # fmt: skip
+    )  # fmt: skip
     if export.demo:
-        parts.append(f'<p class="alarm">{_e(_("DEMONSTRATION: every person and file in it is made up."))}</p>')
-    parts += [f"<h1>{_e(export.title)}</h1>", _facts(export), _how(export), _list(export)]
-    parts += [_exhibit(exhibit) for exhibit in export.exhibits]
-    parts += [_others(export), "</body></html>", ""]
-    return "\n\n".join(parts).encode()  # in paragraphs: whoever searches it need not hold all of it at one time
+        yield f'<p class="alarm">{_e(_("DEMONSTRATION: every person and file in it is made up."))}</p>'
+    yield from (f"<h1>{_e(export.title)}</h1>", _facts(export), _how(export), *_list(export))
+    yield from map(_exhibit, export.exhibits)
+    yield from (*_others(export), "</body></html>")
 
 
 def _e(text: str) -> str:
@@ -103,14 +117,15 @@ def _how(export: Export) -> str:
     return "".join(f"<p>{_e(sentence)}</p>" for sentence in words)
 
 
-def _list(export: Export) -> str:
+def _list(export: Export) -> Iterator[str]:
     heads = (_("Item"), _("Type"), _("Size"), _("Taken in"), _("From"))
-    rows = "\n\n".join(
-        f'<tr><td><a href="#{_e(one.handle)}">{_e(one.handle)}</a></td><td>{_e(one.media_type)}</td>'
-        f"<td>{_bytes(one.size)}</td><td>{_e(day_and_time(one.added))}</td><td>{_e(one.parent or one.source)}</td></tr>"
-        for one in export.exhibits
-    )
-    return f"<h2>{_e(_('Items'))}</h2><table><thead><tr>{_heads(heads)}</tr></thead><tbody>{rows}</tbody></table>"
+    yield f"<h2>{_e(_('Items'))}</h2><table><thead><tr>{_heads(heads)}</tr></thead><tbody>"
+    for one in export.exhibits:
+        yield (
+            f'<tr><td><a href="#{_e(one.handle)}">{_e(one.handle)}</a></td><td>{_e(one.media_type)}</td>'
+            f"<td>{_bytes(one.size)}</td><td>{_e(day_and_time(one.added))}</td><td>{_e(one.parent or one.source)}</td></tr>"
+        )
+    yield "</tbody></table>"
 
 
 def _heads(words: tuple[str, ...]) -> str:
@@ -145,13 +160,12 @@ def _exhibit(exhibit: Exhibit) -> str:
     )
 
 
-def _others(export: Export) -> str:
-    rows = "".join(
-        f'<li><a href="{_href(path)}">{_e(path)}</a>: {_e(what)}</li>'
-        for path, what in sorted(export.others.items())
-        if not path.startswith("proofs/")
-    )
-    return f"<h2>{_e(_('Other files'))}</h2><ul>{rows}</ul>" if rows else ""
+def _others(export: Export) -> Iterator[str]:
+    shown = [(path, what) for path, what in sorted(export.others.items()) if not path.startswith("proofs/")]
+    if shown:
+        yield f"<h2>{_e(_('Other files'))}</h2><ul>"
+        yield from (f'<li><a href="{_href(path)}">{_e(path)}</a>: {_e(what)}</li>' for path, what in shown)
+        yield "</ul>"
 
 
 def _href(path: str) -> str:
@@ -167,7 +181,7 @@ def _bytes(size: int) -> str:
 
 def readme(export: Export) -> str:
     """README.txt: for whoever receives this, whoever doubts it, and their experts."""
-    command = "python3 verify/amparo_verify_bag.py ."
+    command = "python3 -I verify/amparo_verify_bag.py ."
     sections = [
         (export.title, [
             _("Exported {when} for: {audience}. Workspace {workspace}, device {device}.").format(

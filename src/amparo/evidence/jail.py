@@ -31,6 +31,7 @@ _NEW_USER, _NEW_PIDS, _NEW_NET, _NEW_IPC, _NEW_UTS = 0x10000000, 0x20000000, 0x4
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _NOBODY: Final = 65534
 _MOST_PROCESSES: Final = 32
+_MOST_THREADS: Final = 256  # the numeric libraries start one for each core
 _MOST_FILES: Final = 128
 
 
@@ -94,8 +95,8 @@ def limit(memory: int, cpu: int, *, programs: bool, alone: bool) -> None:
         resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_NOFILE: _MOST_FILES, resource.RLIMIT_AS: memory,
         resource.RLIMIT_CPU: cpu, resource.RLIMIT_MEMLOCK: 0,
     }  # fmt: skip
-    if programs and alone and _counts_by_namespace():
-        limits[resource.RLIMIT_NPROC] = _MOST_PROCESSES
+    if alone and _counts_by_namespace():
+        limits[resource.RLIMIT_NPROC] = _MOST_PROCESSES if programs else _MOST_THREADS
     for which, value in limits.items():
         hard = resource.getrlimit(which)[1]
         most = value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -83,11 +83,16 @@ _ROOTS: Final = {
     "tt": "application/ttml+xml", "kml": "application/vnd.google-earth.kml+xml", "gpx": "application/gpx+xml",
     "rss": "application/rss+xml", "feed": "application/atom+xml",
 }  # fmt: skip
+_TRANSCRIPTS: Final = (
+    ("segments",), ("transcription",), ("conf", "word"), ("alternatives", "transcript"), ("results", "transcripts"),
+    ("recognizedPhrases",), ("combinedRecognizedPhrases",), ("RecognitionStatus",), ("NBest",),
+)  # fmt: skip
+"""Names that the JSON of a speech recogniser has among its first, and little else has (Whisper, Vosk, Google, Amazon, Azure);
+its reader looks into other JSON too."""
 _CUE: Final = re.compile(r"\s{0,20}\d{1,9}[ \t]{0,9}\r?\n\d{1,4}:\d\d:\d\d[,.]\d{1,3}\s{0,9}-->")
-_WHATSAPP: Final = re.compile(
-    r"[\u200e\u200f\u202a]?(?:\[\d{1,4}[./-]\d{1,2}[./-]\d{1,4}[^\]\n]{3,24}\] ?"
-    r"|\d{1,4}[./-]\d{1,2}[./-]\d{1,4}[^\n]{3,24} [-–] )[^\n]{1,200}"
-)
+_DATE: Final = r"\d{1,4}[./-] ?\d{1,2}[./-] ?\d{1,4}"
+_WHATSAPP: Final = re.compile(rf"(?:\[{_DATE}[^\]\n]{{3,24}}\] ?|{_DATE}[^\n]{{3,24}} [-–—] )[^\n]{{1,200}}")
+_DIRECTIONS: Final = dict.fromkeys(map(ord, "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
 _SIGNAL: Final = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?\] ?[^:\n]{1,200}:", re.ASCII)
 
 
@@ -249,7 +254,8 @@ def _text(head: bytes, suffix: str) -> str:
         return "application/x-subrip"
     if _SIGNAL.match(start):
         return "text/x-signal-chat+markdown"
-    if sum(1 for line in text.splitlines()[:20] if _WHATSAPP.match(line)) >= 2:
+    plain = text.translate(_DIRECTIONS)  # marks of direction stand anywhere in dates of right-to-left languages
+    if sum(1 for line in plain.splitlines()[:20] if _WHATSAPP.match(line)) >= 2:
         return "text/x-whatsapp-chat"
     return _TEXT_NAMES.get(suffix, PLAIN)
 
@@ -270,14 +276,14 @@ def _json(start: str, suffix: str) -> str:
     if (
         not re.match(r"[\[{]\s{0,1000}(?:[\"\[{\]}\-\d]|true|false|null)", start)
         or _SIGNAL.match(start)
-        or _WHATSAPP.match(start)
+        or _WHATSAPP.match(start.translate(_DIRECTIONS))
     ):
         return ""
     if any(f'"{key}"' in start for key in ("backupTimeMs", "chatItem", "sent_at")):
         return "application/x-signal-chat+jsonl"
     if re.search(r'"(?:messages|chats|personal_information)"\s{0,99}:', start) and ('"type"' in start or '"about"' in start):
         return "application/x-telegram-chat+json"
-    if '"segments"' in start or '"transcription"' in start or ('"conf"' in start and '"word"' in start):
+    if any(all(f'"{key}"' in start for key in keys) for keys in _TRANSCRIPTS):
         return "application/x-transcript+json"
     if start.startswith("[") and not re.match(r"\[\s{0,1000}[\[{\"\]\d-]", start):
         return ""

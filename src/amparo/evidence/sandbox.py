@@ -68,13 +68,16 @@ class ReaderCrashed(BadInput):
 
 
 class ReaderTookTooLong(BadInput):
-    template = N_("The reader “{reader}” was stopped on this file after {seconds} seconds; read it again with a longer limit.")
+    template = N_(
+        "The reader “{reader}” was stopped on this file after {seconds} seconds; `amparo evidence read --again --limits 10` "
+        "gives it more."
+    )
 
 
 class ReaderTooLarge(BadInput):
     template = N_(
-        "The reader “{reader}” was stopped on this file at the limit of {limit} ({what}), as archives made to fill a disk make "
-        "it do; read it again with a higher limit if you trust where it comes from."
+        "The reader “{reader}” was stopped on this file at the limit of {limit:,} ({what}), as files made to fill a disk or "
+        "the memory make it do; if you trust where it comes from, `amparo evidence read --again --limits 10` gives it more."
     )
 
 
@@ -103,6 +106,10 @@ class Limits:
         """Time for a file of ``size`` bytes at 4 MB a second; members up to a hundred times its size."""
         more = size // 4_000_000
         return cls(cpu=300 + more, wall=600.0 + more, members=(1 << 30) + 100 * size)
+
+    def times(self, factor: int) -> Self:
+        """All of them ``factor`` times, for a file that is trusted."""
+        return type(self)(*(getattr(self, one) * factor for one in self.__slots__))
 
 
 def _nothing() -> None:

@@ -1,9 +1,13 @@
 """The system-call filter of the sandbox (Linux seccomp-BPF, seccomp(2)): what a reader of hostile files may ask of the kernel.
 
-Invariant: once ``apply`` has returned True, neither this process nor any it starts can open a socket, look into or signal
-another process, change name spaces or mounts, load code into the kernel, or use a call newer than this list; without
+Invariant: once ``apply`` has returned True, neither this process nor any it starts can open a socket, look into, signal or
+slow down another process, leave anything in memory that outlasts it, open a file for writing, change or remove one, its
+rights or its times, change name spaces or mounts, load code into the kernel, or use a call newer than this list; without
 ``programs`` it cannot start a process either. Refused calls fail with EPERM, as libraries expect; calls newer than the list
-with ENOSYS, so that libraries take their older way (clone3 hides its flags from a filter, io_uring hides whole calls).
+with ENOSYS, so that libraries take their older way (clone3 and openat2 hide their flags from a filter, io_uring whole calls).
+
+Files are shut by Landlock too, where there is one; but it leaves rights, times and attributes open to change, and before
+Linux 6.2 truncate(2).
 
 Numbers: Linux arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (aarch64); from 424 on both agree.
 """
@@ -26,6 +30,20 @@ _REFUSED: Final = {  # name: (x86-64, aarch64), -1 where the call does not exist
     # other processes
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
     "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "setpgid": (109, 154), "setsid": (112, 157),
+    "setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setparam": (142, 118), "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274), "sched_setaffinity": (203, 122), "migrate_pages": (256, 238), "move_pages": (279, 239),
+    # what outlasts a process: memory, queues and semaphores of System V and POSIX
+    "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semop": (65, 193), "semctl": (66, 191),
+    "semtimedop": (220, 192), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187),
+    "mq_open": (240, 180), "mq_unlink": (241, 181), "mq_timedsend": (242, 182), "mq_timedreceive": (243, 183),
+    "mq_notify": (244, 184), "mq_getsetattr": (245, 185),
+    # files: their names, rights, owners, times, attributes, length
+    "chmod": (90, -1), "fchmod": (91, 52), "fchmodat": (268, 53), "chown": (92, -1), "fchown": (93, 55), "lchown": (94, -1),
+    "fchownat": (260, 54), "utime": (132, -1), "utimes": (235, -1), "futimesat": (261, -1), "utimensat": (280, 88),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14), "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16), "truncate": (76, 45), "creat": (85, -1), "rename": (82, -1), "renameat": (264, 38),
+    "renameat2": (316, 276), "unlink": (87, -1), "unlinkat": (263, 35), "rmdir": (84, -1), "mkdir": (83, -1),
+    "mkdirat": (258, 34), "link": (86, -1), "linkat": (265, 37), "symlink": (88, -1), "symlinkat": (266, 36),
     # name spaces, mounts, identity of the machine
     "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41),
     "chroot": (161, 51), "swapon": (167, 224), "swapoff": (168, 225), "reboot": (169, 142), "sethostname": (170, 161),
@@ -37,20 +55,29 @@ _REFUSED: Final = {  # name: (x86-64, aarch64), -1 where the call does not exist
     "finit_module": (313, 273), "delete_module": (176, 106), "bpf": (321, 280), "perf_event_open": (298, 241),
     "userfaultfd": (323, 282), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218), "iopl": (172, -1),
     "ioperm": (173, -1), "modify_ldt": (154, -1), "uselib": (134, -1), "open_by_handle_at": (304, 265),
-    "name_to_handle_at": (303, 264), "lookup_dcookie": (212, 18), "fanotify_init": (300, 262),
+    "name_to_handle_at": (303, 264), "lookup_dcookie": (212, 18), "fanotify_init": (300, 262), "io_setup": (206, 0),
+    "io_submit": (209, 2), "splice": (275, 76), "tee": (276, 77), "vmsplice": (278, 75),
 }  # fmt: skip
 _SIGNALS: Final = {"kill": (62, 129), "tkill": (200, 130)}
 _STARTING: Final = {"execve": (59, 221), "execveat": (322, 281), "fork": (57, -1), "vfork": (58, -1)}
 _CLONE, _TGKILL, _PRLIMIT = (56, 220), (234, 131), (302, 261)
+_OPEN, _OPENAT, _FCNTL, _IOCTL = (2, -1), (257, 56), (72, 25), (16, 29)
 _NEWEST: Final = 424
-_TAKEN_OF_NEW: Final = (436, 437, 439, 441, 449, 454, 455, 456, 462)
-"""close_range, openat2, faccessat2, epoll_pwait2, futex_waitv, futex_wake, futex_wait, futex_requeue, mseal."""
+_TAKEN_OF_NEW: Final = (436, 439, 441, 449, 454, 455, 456, 462)
+"""close_range, faccessat2, epoll_pwait2, futex_waitv, futex_wake, futex_wait, futex_requeue, mseal."""
+
+_WRITING: Final = 0x400000 | 0o1000 | 0o100 | 0o2 | 0o1  # O_TMPFILE's own bit, O_TRUNC, O_CREAT, O_RDWR, O_WRONLY
+_SIGNAL_BY_FILE: Final = (8, 10, 15)
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX: a file that becomes readable signals whom they name."""
+_FEIGNED: Final = (0x5412, 0x541C, 0x8901, 0x8902)
+"""TIOCSTI, TIOCLINUX (keys nobody pressed), FIOSETOWN, SIOCSPGRP."""
 
 _NEW_NAMESPACES: Final = 0x7E020000  # every CLONE_NEW* flag that clone(2) takes
 _CLONE_THREAD: Final = 0x00010000
 _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCH, _ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data; low half of the first argument (little-endian)
+_NUMBER, _ARCH = 0, 4  # offsets in struct seccomp_data
+_ARGUMENT, _SECOND, _THIRD = 16, 24, 32  # low halves of the arguments (little-endian)
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 
@@ -75,15 +102,36 @@ def instructions(machine: str, *, programs: bool, alone: bool, pid: int) -> list
     for numbers in refused.values():
         if numbers[column] >= 0:
             code += [(_EQUAL, 0, 1, numbers[column]), refuse]
-    clone = [(_LOAD, 0, 0, _ARGUMENT), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), refuse]
-    clone += [allow] if programs else [(_ANY_BIT, 1, 0, _CLONE_THREAD), refuse, allow]
-    code += [(_EQUAL, 0, len(clone), _CLONE[column]), *clone]
-    own = [(_LOAD, 0, 0, _ARGUMENT), (_EQUAL, 1, 0, 0), refuse, allow]
-    code += [(_EQUAL, 0, len(own), _PRLIMIT[column]), *own]
-    if not alone:
-        own = [(_LOAD, 0, 0, _ARGUMENT), (_EQUAL, 1, 0, pid), refuse, allow]
-        code += [(_EQUAL, 0, len(own), _TGKILL[column]), *own]
+    for call, steps in _by_argument(programs=programs, alone=alone, pid=pid).items():
+        if call[column] >= 0:
+            code += [(_EQUAL, 0, len(steps) + 1, call[column]), *steps, allow]
     return [*code, allow]
+
+
+def _by_argument(*, programs: bool, alone: bool, pid: int) -> dict[tuple[int, int], list[Instruction]]:
+    """What is refused, by its numbers, for some arguments only: steps that return, or run on to "allow"."""
+    refuse: Instruction = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
+
+    def unless(value: int) -> list[Instruction]:
+        return [(_LOAD, 0, 0, _ARGUMENT), (_EQUAL, 1, 0, value), refuse]
+
+    def never(argument: int, values: tuple[int, ...]) -> list[Instruction]:
+        return [(_LOAD, 0, 0, argument), *(step for value in values for step in ((_EQUAL, 0, 1, value), refuse))]
+
+    def no_bit(argument: int, bits: int) -> list[Instruction]:
+        return [(_LOAD, 0, 0, argument), (_ANY_BIT, 0, 1, bits), refuse]
+
+    clone = no_bit(_ARGUMENT, _NEW_NAMESPACES)
+    if not programs:
+        clone += [(_ANY_BIT, 1, 0, _CLONE_THREAD), refuse]
+    steps = {
+        _CLONE: clone, _PRLIMIT: unless(0), _FCNTL: never(_SECOND, _SIGNAL_BY_FILE), _IOCTL: never(_SECOND, _FEIGNED),
+    }  # fmt: skip
+    if not programs:  # a program may want /dev/null
+        steps |= {_OPEN: no_bit(_SECOND, _WRITING), _OPENAT: no_bit(_THIRD, _WRITING)}
+    if not alone:
+        steps[_TGKILL] = unless(pid)
+    return steps
 
 
 class _Program(ctypes.Structure):

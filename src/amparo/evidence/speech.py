@@ -17,10 +17,12 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 import threading
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +33,9 @@ from amparo.kernel.i18n import N_
 RATE = 16_000
 _BYTES = 2
 _PROGRAMS = ("whisper-cli", "whisper-cpp")
+_STRETCH = 30 * 60 * RATE * _BYTES
+"""Bytes of sound that recognisers get which want all of it at once: an hour-long recording must not fill the memory."""
+_SEARCHED = 30 * RATE * _BYTES
 _LINE = re.compile(r"\[(\d+):(\d\d):(\d\d)\.(\d{3}) --> (\d+):(\d\d):(\d\d)\.(\d{3})\]\s*(.*)")
 
 
@@ -263,13 +268,36 @@ def vosk_segments(told: str) -> Iterator[Segment]:
         yield Segment(float(words[0]["start"]), float(words[-1]["end"]), str(data.get("text", "")), confidence)
 
 
-def _floats(samples: Iterable[bytes]) -> Any:
+def stretches(samples: Iterable[bytes]) -> Iterator[tuple[float, bytes]]:
+    """The samples in stretches of half an hour at most, each with the second it begins at, parted where it is quietest."""
+    held, begin = bytearray(), 0
+    for data in samples:
+        held += data
+        while len(held) >= _STRETCH:
+            cut = _quiet(held[_STRETCH - _SEARCHED : _STRETCH]) + _STRETCH - _SEARCHED
+            yield begin / (RATE * _BYTES), bytes(held[:cut])
+            begin += cut
+            del held[:cut]
+    if held:
+        yield begin / (RATE * _BYTES), bytes(held)
+
+
+def _quiet(sound: bytearray) -> int:
+    """Where in some samples the tenth of a second begins that is quietest, in bytes."""
+    values = array("h", bytes(sound))
+    if sys.byteorder == "big":
+        values.byteswap()
+    step = RATE // 10
+    return _BYTES * min(range(0, len(values), step), key=lambda at: sum(map(abs, values[at : at + step])))
+
+
+def _floats(sound: bytes) -> Any:
     numpy = _package("whisper", "numpy")
-    return numpy.frombuffer(b"".join(samples), dtype="<i2").astype("float32") / 32768
+    return numpy.frombuffer(sound[: len(sound) & ~1], dtype="<i2").astype("float32") / 32768
 
 
 class _Whisper:
-    """openai-whisper; all samples are in memory (230 MB for an hour), as it needs."""
+    """openai-whisper; a stretch of samples is in memory at a time (120 MB), as it needs."""
 
     name = "whisper"
 
@@ -283,9 +311,11 @@ class _Whisper:
             raise BadModel(name=self.name, why=str(error)[:200]) from None
 
     def hear(self, samples: Iterable[bytes], language: str) -> Iterator[Segment]:
-        told = self._model.transcribe(_floats(samples), language=language or None, fp16=False, verbose=None)
-        for entry in told["segments"]:
-            yield Segment(float(entry["start"]), float(entry["end"]), str(entry["text"]), _likely(entry.get("avg_logprob")))
+        for at, sound in stretches(samples):
+            told = self._model.transcribe(_floats(sound), language=language or None, fp16=False, verbose=None)
+            for entry in told["segments"]:
+                start, end = at + float(entry["start"]), at + float(entry["end"])
+                yield Segment(start, end, str(entry["text"]), _likely(entry.get("avg_logprob")))
 
 
 class _FasterWhisper:
@@ -301,9 +331,10 @@ class _FasterWhisper:
             raise BadModel(name=self.name, why=str(error)[:200]) from None
 
     def hear(self, samples: Iterable[bytes], language: str) -> Iterator[Segment]:
-        segments, _info = self._model.transcribe(_floats(samples), language=language or None)
-        for entry in segments:
-            yield Segment(float(entry.start), float(entry.end), str(entry.text), _likely(entry.avg_logprob))
+        for at, sound in stretches(samples):
+            segments, _info = self._model.transcribe(_floats(sound), language=language or None)
+            for entry in segments:
+                yield Segment(at + float(entry.start), at + float(entry.end), str(entry.text), _likely(entry.avg_logprob))
 
 
 def _likely(logarithm: float | None) -> float | None:
@@ -324,7 +355,11 @@ class _WhisperProgram:
         self.version, self.model, self.digest = "sha256 " + _file_digest(Path(found)).hex()[:16], file.name, digest_of(file)
 
     def hear(self, samples: Iterable[bytes], language: str) -> Iterator[Segment]:
-        sound = wave(b"".join(samples))
+        for at, sound in stretches(samples):
+            for one in self._stretch(wave(sound), language):
+                yield replace(one, start=at + one.start, end=at + one.end)
+
+    def _stretch(self, sound: bytes, language: str) -> Iterator[Segment]:
         command = [*self._command, "--language", language or "auto"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program:
             assert program.stdin and program.stdout

@@ -20,6 +20,9 @@ PROCESS: Final = "process"
 LEVELS: Final = (BUBBLEWRAP, PROCESS)
 """The strongest first: a root of its own and name spaces; a process that gives up by itself what the system lets it give up."""
 
+_FIRST_TO_GO: Final = ("/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$@"', "sh")
+"""Where memory runs out, the kernel ends what runs in here before the process with the keys (proc(5), oom_score_adj)."""
+
 
 def libraries(plugins: Path | None) -> tuple[list[str], list[str]]:
     """(sys.path of the sandbox beyond the standard library, all paths it may read)."""
@@ -38,6 +41,11 @@ def libraries(plugins: Path | None) -> tuple[list[str], list[str]]:
 
 def command(level: str, plugins: Path | None) -> list[str] | None:
     """What to start, None where the level is not to be had."""
+    walled = _walled(level, plugins)
+    return [*_FIRST_TO_GO, *walled] if walled and sys.platform == "linux" else walled
+
+
+def _walled(level: str, plugins: Path | None) -> list[str] | None:
     path, readable = libraries(plugins)
     folder = str(plugins.resolve()) if plugins else ""
     start = (

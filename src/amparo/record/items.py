@@ -19,7 +19,7 @@ RELATIONS = (
 """How an item stands to its parent; "" for an original. A member or an attachment is an original that came inside another."""
 ACTIONS = (
     N_("acquired"), N_("viewed"), N_("read"), N_("copied"), N_("exported"), N_("derived"), N_("redacted"), N_("verified"),
-    N_("damage found"), N_("repaired"), N_("timestamped"), N_("handed over"), N_("received"), N_("moved"),
+    N_("damage found"), N_("repaired"), N_("timestamped"), N_("handed over"), N_("received"), N_("moved"), N_("contested"),
 )  # fmt: skip
 
 
@@ -69,7 +69,8 @@ class Item(Row):
 class Custody(Row):
     """One event in an item's chain of custody (ISO/IEC 27037 §6.1): who did what when, why, by whose authority.
 
-    ``when`` ms since 1970 by the clock of the workspace's device with the number ``device``; ``action`` one of ACTIONS.
+    ``when`` ms since 1970 by the clock of the workspace's device with the number ``device``; ``action`` one of ACTIONS;
+    "contested" stands in no row: the view says so of a handle that was given twice.
     """
 
     TYPE: ClassVar[str] = "custody@1"

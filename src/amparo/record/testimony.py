@@ -1,14 +1,19 @@
 """The view of the compartment ``testimony``: the words of sources, and the digital items with what is known of each.
 
-Invariant: as ``record.store``. Ground words are not indexed and hits are masked, as everywhere (record.ground).
+Invariants: as ``record.store``. Ground words are not indexed and hits are masked, as everywhere (record.ground). An item is its
+first row by the device that gave its handle: no later row and no row of another device stands in its place. Custody names the
+device whose signature a row bears, whatever the row says, and no row written later changes how an item came.
 """
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import cbor2
 
+from amparo.kernel import ids
+from amparo.kernel.i18n import _
 from amparo.record import tokens
 from amparo.record.digest import digest
 from amparo.record.ground import mask
@@ -19,12 +24,15 @@ from amparo.record.store import Keys, Origin, Store
 
 _OF_SOURCE = (
     "SELECT part FROM rows WHERE a = :s AND a <> '' UNION SELECT part FROM rows WHERE a <> '' AND a IN"
-    " (SELECT id FROM rows WHERE type = 'items@1' AND a = :s)"
+    " (SELECT id FROM rows WHERE type = 'items@1' AND a = :s AND current)"
 )
 _OF_ITEM = (
     "WITH RECURSIVE made (id) AS (SELECT :d UNION SELECT rows.id FROM rows JOIN made ON rows.b = made.id"
-    " WHERE rows.type = 'items@1' AND rows.b <> '')"
+    " WHERE rows.type = 'items@1' AND rows.b <> '' AND rows.current)"
     " SELECT part FROM rows WHERE a <> '' AND a IN made UNION SELECT part FROM rows WHERE type = 'items@1' AND id IN made"
+)
+_PLACED = (
+    "SELECT p.device, p.seq, p.part, r.n, r.current, r.row FROM rows r JOIN parts p ON p.id = r.part WHERE r.type = ? AND "
 )
 
 
@@ -34,6 +42,15 @@ class Hit(NamedTuple):
     handle: str
     locator: str
     excerpt: str
+
+
+def signed(origin: Origin, row: list[Any]) -> Custody:
+    """An event of custody with the device that signed it; ``detail`` says so where the row names another one."""
+    event = Custody.from_row(row)
+    if event.device != str(origin.device):
+        told = _("the row names device {claimed}; device {n} signed it").format(claimed=event.device, n=origin.device)
+        event.device, event.detail = str(origin.device), "; ".join(filter(None, (event.detail, told)))
+    return event
 
 
 class TestimonyView(Store):
@@ -54,6 +71,26 @@ class TestimonyView(Store):
         if type == Print.TYPE:
             return Keys(id="/".join(row[:3]), a=row[0])
         return Keys(a=row[0]) if type in (Acquisition.TYPE, Custody.TYPE, Seal.TYPE) else Keys()
+
+    def _put(self, part: int, type: str, given: list[Any]) -> None:
+        super()._put(part, type, given)
+        if type == Item.TYPE:
+            self._settle(given[0])
+
+    def _erase_part(self, part: int, ids: list[int]) -> None:
+        items = [row[0] for row in self.db.execute("SELECT id FROM rows WHERE part = ? AND type = ?", (part, Item.TYPE))]
+        super()._erase_part(part, ids)
+        for handle in items:
+            self._settle(handle)
+
+    def _settle(self, handle: Any) -> None:
+        """Make an item's true row the current one: who holds another device's key, or this one's later, changes no item."""
+        found = self.db.execute(_PLACED + "r.id = ? ORDER BY r.n", (Item.TYPE, handle)) if isinstance(handle, str) else []
+        giver = ids.parse(handle).device if found and ids.is_handle(handle) else 0
+        true = next((n for device, _seq, _part, n, *_row in found if device == giver), 0)
+        for _device, _seq, _part, n, current, _row in found:
+            if bool(current) != (n == true):
+                self.db.execute("UPDATE rows SET current = ? WHERE n = ?", (int(n == true), n))
 
     def _came(self, type: str, n: int, row: list[Any]) -> None:
         if type in (Passage.TYPE, Piece.TYPE):
@@ -124,20 +161,45 @@ class TestimonyView(Store):
         """How the items of a source came, oldest first."""
         return [Acquisition.from_row(row) for row in self.rows(Acquisition.TYPE, "a = ?", (source,))]
 
+    def placed(self, type: str, column: str, value: str) -> list[tuple[Origin, list[Any]]]:
+        """The current rows of a type with ``value`` in ``column`` ("id" or "a"), each with where it lies in the ledger."""
+        found = self.db.execute(f"{_PLACED}r.{column} = ? AND r.current ORDER BY r.n", (type, value))
+        return [(Origin(device, seq, part), cbor2.loads(row)) for device, seq, part, _n, _current, row in found]
+
+    def acquisition(self, item: Item, origin: Origin) -> tuple[Acquisition, Origin | None]:
+        """How an original came and where that is written: the last acquisition of its source that its device wrote before it.
+
+        Blank for what came out of another item, and where none is written.
+        """
+        found: tuple[Acquisition, Origin | None] = Acquisition(item.source), None
+        for place, row in self.placed(Acquisition.TYPE, "a", item.source) if not item.parent else ():
+            if place.device == origin.device and (found[1] or Origin(place.device, -1, 0)) < place < origin:
+                found = Acquisition.from_row(row), place
+        return found
+
     def custody(self, handle: str) -> list[Custody]:
-        """An item's chain of custody: how it came, as its row and its source's acquisition tell, then the recorded events."""
-        found = "SELECT p.device, r.row FROM rows r JOIN parts p ON p.id = r.part WHERE r.type = ? AND r.id = ? AND r.current"
+        """An item's chain of custody: how it came, as its row and its source's acquisition tell, then the recorded events.
+
+        The device is the one that signed; ``detail`` says where a row names another one. Last come others that gave its handle.
+        """
         chain = []
-        for device, packed in self.db.execute(found, (Item.TYPE, handle)):
-            item = Item.from_row(cbor2.loads(packed))
-            came = [one for one in self.acquisitions(item.source) if one.started <= item.added]
-            how = came[-1] if came and not item.parent else Acquisition(item.source)
-            origin = "; ".join(word for word in (how.from_whom, how.device, item.path or item.name, item.parent) if word)
-            action = "derived" if item.parent else "acquired"
-            chain.append(
-                Custody(handle, item.added, str(device), action, how.collector, how.how or item.relation, how.authority, origin)
-            )
-        return chain + [Custody.from_row(row) for row in self.rows(Custody.TYPE, "a = ?", (handle,))]
+        for origin, row in self.placed(Item.TYPE, "id", handle):
+            item = Item.from_row(row)
+            how, _place = self.acquisition(item, origin)
+            words = "; ".join(word for word in (how.from_whom, how.device, item.path or item.name, item.parent) if word)
+            came = Custody(handle, item.added, str(origin.device), "acquired", how.collector, how.how, how.authority, words)
+            chain.append(replace(came, action="derived", reason=item.relation) if item.parent else came)
+        chain += [signed(origin, row) for origin, row in self.placed(Custody.TYPE, "a", handle)]
+        return chain + self._contested(handle)
+
+    def _contested(self, handle: str) -> list[Custody]:
+        """Rows that give an item's handle to another file: never believed, and never passed over in silence."""
+        words = _("device {n} gave {handle} to another file; that row is not believed")
+        chain = []
+        for device, *_place, row in self.db.execute(_PLACED + "r.id = ? AND NOT r.current ORDER BY r.n", (Item.TYPE, handle)):
+            told = words.format(n=device, handle=handle)
+            chain.append(Custody(handle, Item.from_row(cbor2.loads(row)).added, str(device), "contested", detail=told))
+        return chain
 
     def facts(self, handle: str) -> list[Fact]:
         """What readers found out about an item."""

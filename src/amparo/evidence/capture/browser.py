@@ -35,6 +35,8 @@ _LARGEST: Final = 256 << 20  # bytes of one message: more can only be an attack 
 _ENVIRONMENT: Final = frozenset({
     "PATH", "LANG", "LANGUAGE", "TZ", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS",
 })  # fmt: skip
+_PREFIX: Final = "amparo-browser-"
+_FRESH: Final = 60.0  # seconds
 _PROXIES: Final = ("http", "https", "socks4", "socks5")
 
 _FLAGS: Final = (
@@ -162,9 +164,34 @@ def _room() -> tuple[Path, str]:
     """A new folder for the profile, and "" if it is in memory or else where it is on a disk."""
     for place in (os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm"):  # noqa: S108  memory on Linux, and what we make there is 0700
         if place and os.access(place, os.W_OK) and _in_memory(place):
-            return Path(tempfile.mkdtemp(prefix="amparo-browser-", dir=place)), ""
-    folder = Path(tempfile.mkdtemp(prefix="amparo-browser-"))
+            _sweep(Path(place))
+            return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place)), ""
+    _sweep(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     return folder, "" if _in_memory(str(folder)) else str(folder)
+
+
+def _held(profile: Path) -> int:
+    """A descriptor that locks a profile as long as this process lives; -1 where another's does. Raises OSError."""
+    descriptor = os.open(profile, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return -1
+    return descriptor
+
+
+def _sweep(place: Path) -> None:
+    """Remove the profiles that were left when this program was killed: they hold pages in the clear."""
+    for profile in place.glob(_PREFIX + "*"):
+        with suppress(OSError):
+            status = profile.lstat()
+            if status.st_uid != os.geteuid() or time.time() - status.st_ctime < _FRESH:
+                continue  # one that is just being made is not locked yet
+            if (descriptor := _held(profile)) >= 0:
+                shutil.rmtree(profile, ignore_errors=True)
+                os.close(descriptor)
 
 
 def _in_memory(place: str) -> bool:
@@ -203,6 +230,7 @@ class Chromium:
     _from: int = -1
     _errors: int = -1
     _profile: Path | None = None
+    _hold: int = -1
     _lock: threading.Lock = field(default_factory=threading.Lock)  # never held while writing: the listener needs it
     _writing: threading.Lock = field(default_factory=threading.Lock)
     _said: bytearray = field(default_factory=bytearray)
@@ -214,6 +242,7 @@ class Chromium:
         program = find(self.launch.program)
         self._profile, self.place = _room()
         try:
+            self._hold = _held(self._profile)
             self._start(program, self._profile)
             self.call("Browser.getVersion", timeout=60)
         except (OSError, BrowserGone, BrowserSilent) as error:
@@ -359,13 +388,13 @@ class Chromium:
             with suppress(ProcessLookupError, PermissionError):  # its children are of its session; some outlive it for a moment
                 os.killpg(self.pid, signal.SIGKILL)
             self.pid = 0
-        for end in (self._to, self._from, self._errors):
+        if self._profile is not None:
+            _remove(self._profile)
+        for end in (self._to, self._from, self._errors, self._hold):
             if end >= 0:
                 with suppress(OSError):
                     os.close(end)
-        self._to = self._from = self._errors = -1
-        if self._profile is not None:
-            _remove(self._profile)
+        self._to = self._from = self._errors = self._hold = -1
 
     def _ended(self, seconds: float) -> bool:
         """True once the browser's first process has ended; False if it has not within that time."""

@@ -24,7 +24,7 @@ MEDIA_TYPES = (
     "image/x-adobe-dng", "image/svg+xml", "video/mp4", "video/quicktime", "video/x-msvideo", "audio/mpeg", "audio/wav",
     "audio/mp4", "audio/flac", "application/pdf", "application/c2pa",
 )  # fmt: skip
-NAME = "c2pa/1"
+NAME = "c2pa/2"
 SETTINGS: Final[dict[str, Any]] = {
     "verify": {
         "verify_after_reading": True, "verify_trust": True, "verify_timestamp_trust": True, "ocsp_fetch": False,
@@ -65,6 +65,8 @@ _ACTIONS: Final = {
 }  # fmt: skip
 _MATCHED: Final = ("assertion.dataHash.match", "assertion.bmffHash.match", "assertion.boxesHash.match")
 _BROKEN: Final = ("assertion.dataHash.mismatch", "assertion.bmffHash.mismatch", "assertion.boxesHash.mismatch")
+_STATEMENT: Final = "assertion.hashedURI."
+_OF_NO_WEIGHT: Final = ("signingCredential.untrusted", "timeStamp.")
 _PERSONAL: Final = ("stds.exif", "c2pa.metadata", "cawg.", "stds.iptc", "stds.schema-org")
 _LIMITS: Final = N_(
     "This shows who signed these statements about these bytes. It does not show that the scene was real, that the time and "
@@ -111,10 +113,31 @@ class _Store:
         self.count = len(manifests) if isinstance(manifests, dict) else 0
         self.active = _dict(_dict(manifests).get(str(self._report.get("active_manifest"))))
 
+    def _results(self, kind: str) -> list[dict[str, Any]]:
+        results = _dict(_dict(self._report.get("validation_results")).get("activeManifest")).get(kind)
+        return [_dict(one) for one in _list(results)]
+
     def codes(self, kind: str) -> list[str]:
         """The validation codes of the active manifest: kind "success" or "failure"; each once."""
-        results = _dict(_dict(self._report.get("validation_results")).get("activeManifest")).get(kind)
-        return list(dict.fromkeys(_cut(_dict(one).get("code", "")) for one in _list(results)))
+        return list(dict.fromkeys(_cut(one.get("code", "")) for one in self._results(kind)))
+
+    def time_vouched(self) -> bool:
+        """Whether the time-stamp's authority leads to a root: of old credentials the library asks nothing and says trusted."""
+        stamps = [one for one in self._results("success") if one.get("code") == "timeStamp.trusted"]
+        return any("legacy" not in str(one.get("explanation", "legacy")) for one in stamps)
+
+    def altered(self) -> list[str]:
+        """The labels of statements whose hash in the signed claim is not theirs; each once, "?" where none is named."""
+        urls = [str(one.get("url", "")) for one in self._results("failure") if _is_of(one, _STATEMENT)]
+        return list(dict.fromkeys(_cut(url.rpartition("/")[2]) or "?" for url in urls))
+
+    def codes_of_parts(self) -> list[str]:
+        """What failed in the credentials of the files that it was made from, when it was made or now; each code once."""
+        found = [code for one in self.ingredients() for code in _list(one.get("validation_status"))]
+        for one in _list(_dict(self._report.get("validation_results")).get("ingredientDeltas")):
+            found += _list(_dict(_dict(one).get("validationDeltas")).get("failure"))
+        codes = (_cut(_dict(one).get("code", "")) for one in found)
+        return list(dict.fromkeys(code for code in codes if code and not code.startswith(_OF_NO_WEIGHT)))
 
     def assertions(self) -> list[dict[str, Any]]:
         return [_dict(one) for one in _list(self.active.get("assertions"))[:1000]]
@@ -143,11 +166,19 @@ def _told(store: _Store, state: str, *, trust_given: bool) -> Data:
     actions = store.actions()
     sources = [str(action.get("digitalSourceType", "")).rpartition("/")[2] for action in actions]
     labels = [_cut(one.get("label", "")) for one in store.assertions()]
-    sentences = [*_signed(signer, signature, success, failures, trust_given=trust_given), *_bound(success, failures)]
+    binding, bound = _bound(success, failures, store.altered())
+    vouched = trust_given and store.time_vouched()
+    sentences = [*_signed(signer, signature, success, failures, trust_given=trust_given, vouched=vouched), bound]
+    if store.altered():
+        sentences.append(_("Statements changed after the signing: {list}.").format(list=", ".join(store.altered()[:_MOST])))
     if store.generators():
         sentences.append(_("Made with: {list}.").format(list=", ".join(store.generators()[:_MOST])))
     sentences += _history(actions, sources)
     sentences += _parts(store)
+    if parts := store.codes_of_parts():
+        sentences.append(
+            _("Of the files it was made from, the credentials were not in order: {list}.").format(list=", ".join(parts[:_MOST]))
+        )
     other = [code for code in failures if code not in _BROKEN and code != "signingCredential.untrusted"]
     if other:
         sentences.append(_("Checks that failed: {list}.").format(list=", ".join(other[:_MOST])))
@@ -156,11 +187,12 @@ def _told(store: _Store, state: str, *, trust_given: bool) -> Data:
         "scheme": "c2pa", "state": state.lower(), "sensitive": personal, "sentences": [*sentences, _(_LIMITS)],
         "signer": signer, "trusted": state == "Trusted", "signed_at": _cut(signature.get("time", "")),
         "algorithm": _cut(signature.get("alg", "")), "serial": _cut(signature.get("cert_serial_number", "")),
-        "binding": "broken" if _any(_BROKEN, failures) else "holds" if _any(_MATCHED, success) else "unknown",
+        "binding": binding,
         "actions": [_cut(action.get("action", "")) for action in actions[:_MOST]],
         "digital_sources": [_cut(source) for source in dict.fromkeys(sources) if source],
         "ai": any("trainedAlgorithmicMedia".lower() in source.lower() for source in sources),
-        "assertions": labels[:_MOST], "failures": failures[:_MOST], "manifests": store.count,
+        "assertions": labels[:_MOST], "failures": failures[:_MOST],
+        "failures_of_parts": store.codes_of_parts()[:_MOST], "manifests": store.count,
         "ingredients": [
             {"title": _cut(one.get("title", "")), "relationship": _cut(one.get("relationship", ""))}
             for one in store.ingredients()[:_MOST]
@@ -169,7 +201,7 @@ def _told(store: _Store, state: str, *, trust_given: bool) -> Data:
 
 
 def _signed(
-    signer: str, signature: dict[str, Any], success: list[str], failures: list[str], *, trust_given: bool
+    signer: str, signature: dict[str, Any], success: list[str], failures: list[str], *, trust_given: bool, vouched: bool
 ) -> Iterator[str]:
     if "claimSignature.validated" not in success:
         yield _("The signature of its Content Credentials does not hold: what they say proves nothing.")
@@ -190,7 +222,7 @@ def _signed(
     if any(code.startswith("signingCredential.") and code != "signingCredential.untrusted" for code in failures):
         yield _("The signer's certificate was not in order.")
     time = _cut(signature.get("time", ""))
-    if time and "timeStamp.trusted" in success:
+    if time and vouched:
         yield _("Signed at {time}, by a time-stamp whose authority is trusted.").format(time=time)
     elif time:
         yield _("Signed at {time} as its time-stamp says; nobody trusted vouches for that time.").format(time=time)
@@ -198,13 +230,26 @@ def _signed(
         yield _("No time-stamp shows when it was signed.")
 
 
-def _bound(success: list[str], failures: list[str]) -> Iterator[str]:
+def _bound(success: list[str], failures: list[str], altered: list[str]) -> tuple[str, str]:
+    """Whether the file is what was signed ("holds", "broken", "partly", "unknown"), and one sentence that says so."""
+    signed = "claimSignature.validated" in success and not any(code.startswith("claim.") for code in failures)
+    covered = not any("hash." in label or label == "?" for label in altered)
+    if _any(_BROKEN, failures) and _any(_MATCHED, success):
+        return "partly", _(
+            "The bytes that were signed are unchanged, but the signer left out more than the credentials themselves: bytes may "
+            "have been put there. Some cameras of 2023 signed so."
+        )
     if _any(_BROKEN, failures):
-        yield _("The file was changed after it was signed: its hash is not the signed one.")
-    elif _any(_MATCHED, success):
-        yield _("The file is byte for byte what was signed: its hash is the signed one.")
-    else:
-        yield _("Whether the file is what was signed cannot be told: the credentials hold no hash of it that was checked.")
+        return "broken", _("The file was changed after it was signed: its hash is not the signed one.")
+    if _any(_MATCHED, success) and signed and covered:
+        return "holds", _("The file is byte for byte what was signed: its hash is the signed one.")
+    if _any(_MATCHED, success):
+        return "unknown", _(
+            "Whether the file is what was signed cannot be told: its hash in the credentials is under no signature that holds."
+        )
+    return "unknown", _(
+        "Whether the file is what was signed cannot be told: the credentials hold no hash of it that was checked."
+    )
 
 
 def _history(actions: list[dict[str, Any]], sources: list[str]) -> Iterator[str]:
@@ -223,6 +268,10 @@ def _parts(store: _Store) -> Iterator[str]:
         yield _("It names {count} other files it was made from: {list}.").format(
             count=len(titles), list=", ".join(titles[:_MOST])
         )
+
+
+def _is_of(result: dict[str, Any], kind: str) -> bool:
+    return str(result.get("code", "")).startswith(kind)
 
 
 def _any(wanted: tuple[str, ...], codes: list[str]) -> bool:

@@ -349,9 +349,13 @@ def _members(reader: _Reader, hints: Hints, counts: Tally, head: bytes, *, raw: 
 
 def _body(reader: _Reader, counts: Tally, *, encrypted: bool, password: bool) -> Iterator[Finding]:
     """The chunks of the member in hand and its end."""
-    if encrypted and not password:
+    if encrypted and not (password and reader.format().startswith("ZIP")):
         counts.encrypted += 1
-        yield MemberEnd(_("It is encrypted; give the archive's password to read it."))
+        yield MemberEnd(
+            _("It is encrypted; give the archive's password to read it.")
+            if reader.format().startswith("ZIP")
+            else _("It is encrypted, which is not undone here; open the archive with its own program and add what comes out.")
+        )
         return
     here, before, problem = 0, reader.consumed, ""
     try:

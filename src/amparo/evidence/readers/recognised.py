@@ -3,7 +3,7 @@
 Invariant: a pure function of what JSON held; an entry of a shape that is not known becomes a warning with its number.
 
 Sources: outputs of openai-whisper, faster-whisper, whisper.cpp (-oj), Vosk (SetWords), pocketsphinx (align, json), Amazon
-Transcribe (results), Google Speech-to-Text (v1, v2).
+Transcribe (results), Google Speech-to-Text (v1, v2), Azure Speech (batch transcription; detailed results).
 """
 
 import math
@@ -154,6 +154,27 @@ def _google(data: Any) -> _Makers:
         before = entry.get("resultEndTime", entry.get("resultEndOffset")) if isinstance(entry, dict) else None
 
 
+def _ticks(value: Any) -> float | None:
+    return None if value is None else _second(float(value) / 1e7)  # of 100 ns
+
+
+def _azure(data: Any) -> _Makers:
+    """Batch results and detailed results, which differ in the case of their names."""
+
+    def make(entry: dict[str, Any]) -> Cue:
+        told = {key.lower(): value for key, value in entry.items()}
+        best = {key.lower(): value for key, value in (told.get("nbest") or [{}])[0].items()}
+        start = _ticks(told.get("offsetinticks", told.get("offset")))
+        length = _ticks(told.get("durationinticks", told.get("duration")))
+        text = best.get("display", told.get("displaytext", ""))
+        end = None if start is None or length is None else start + length
+        return Cue(start, end, _text(text), str(told.get("speaker", told.get("speakerid")) or "")[:200],
+                   _share(best.get("confidence")))  # fmt: skip
+
+    entries = data["recognizedPhrases"] if isinstance(data, dict) and "recognizedPhrases" in data else _entries(data)
+    return (partial(make, entry) for entry in entries)
+
+
 def _entries(data: Any) -> list[Any]:
     return data if isinstance(data, list) else [data]
 
@@ -164,11 +185,16 @@ def _all(data: Any, *keys: str) -> bool:
 
 
 _FORMS: tuple[tuple[Callable[[Any], bool], str, Callable[[Any], _Makers]], ...] = (
-    (lambda data: isinstance(data, dict) and isinstance(data.get("segments"), list), "Whisper", _whisper),
+    (lambda data: isinstance(data, dict) and isinstance(data.get("segments"), list)
+     and ("text" in data or _all(data["segments"], "text")), "Whisper", _whisper),
     (lambda data: isinstance(data, dict) and isinstance(data.get("transcription"), list), "whisper.cpp", _whisper_cpp),
     (lambda data: isinstance(data, dict) and isinstance(data.get("results"), dict)
      and isinstance(data["results"].get("items"), list), "Amazon Transcribe", _amazon),
-    (lambda data: isinstance(data, dict) and isinstance(data.get("results"), list), "Google Speech-to-Text", _google),
+    (lambda data: isinstance(data, dict) and isinstance(data.get("results"), list)
+     and any("alternatives" in entry for entry in data["results"] if isinstance(entry, dict)),
+     "Google Speech-to-Text", _google),
+    (lambda data: isinstance(data, dict) and isinstance(data.get("recognizedPhrases"), list), "Azure Speech", _azure),
+    (lambda data: _all(data, "RecognitionStatus", "Offset"), "Azure Speech", _azure),
     (lambda data: isinstance(data, list) and _all(data, "start", "end", "text"), "faster-whisper", _whisper),
     (lambda data: _all(data, "b", "d", "w"), "pocketsphinx", _sphinx),
     (lambda data: _all(data, "text") and any("result" in entry for entry in _entries(data)), "Vosk", _vosk),

@@ -4,7 +4,7 @@ Invariant: a time that cannot be read is named with its line or entry, and the w
 says so; words are handed on as written, tags of formatting taken away; a transcript says what a recogniser or a person heard.
 
 Sources: WebVTT (W3C 2019), TTML2 (W3C 2021) clause 12.3, SubRip as players read it, the outputs of Whisper, whisper.cpp,
-faster-whisper, Vosk, pocketsphinx, Amazon Transcribe and Google Speech-to-Text.
+faster-whisper, Vosk, pocketsphinx, Amazon Transcribe, Google and Azure Speech-to-Text.
 """
 
 import html
@@ -20,8 +20,8 @@ from amparo.evidence.findings import Facts, Finding, Hints, Text, Unreadable, Wa
 from amparo.evidence.readers.plain import guess
 from amparo.kernel.i18n import _
 
-MEDIA_TYPES = ("application/x-subrip", "text/vtt", "application/ttml+xml", "application/x-transcript+json")
-NAME = "transcript/1"
+MEDIA_TYPES = ("application/x-subrip", "text/vtt", "application/ttml+xml", "application/x-transcript+json", "application/json")
+NAME = "transcript/2"
 _LARGEST_JSON = 64 << 20
 _LONGEST = 1 << 15
 _CLOCK = r"(?:(\d{1,4})\s*:\s*)?(\d{1,2})\s*:\s*(\d{1,2})(?:\s*[.,:]\s*(\d{1,9}))?"
@@ -54,14 +54,21 @@ def clock(seconds: float | None) -> str:
 
 
 def read(stream: BinaryIO, hints: Hints) -> Iterator[Finding]:
-    """Yield each cue as Text (locator "00:01:02.000-00:01:05.500, speaker"), then Facts ("transcript"). Raises Unreadable."""
-    del hints
+    """Yield each cue as Text (locator "00:01:02.000-00:01:05.500, speaker"), then Facts ("transcript"). Raises Unreadable.
+
+    JSON of which nothing but that is known is passed over in silence where it is no transcript.
+    """
     stream.seek(0)
     head = stream.read(4096)
     stream.seek(0)
     start = head.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")
     if start[:1] in (b"{", b"["):
-        found, kind = _json(stream)
+        try:
+            found, kind = _json(stream)
+        except Unreadable:
+            if hints.media_type == "application/json":
+                return
+            raise
         yield from _pieces(iter(found), kind)
     elif start[:1] == b"<":
         yield from _pieces(_ttml(stream), "TTML")
@@ -116,14 +123,14 @@ def _lines(stream: BinaryIO, head: bytes) -> Iterator[Cue | Warn]:
     """SRT and WebVTT: a line with an arrow begins a cue, an empty line ends it."""
     cue: Cue | None = None
     words: list[str] = []
-    skipping, count = False, 0
+    skipping, count, size = False, 0, 0
     for number, line in enumerate(_text_lines(stream, head), 1):
         match = _CUE.match(line)
         if match or _ARROW.match(line):
             if cue is not None:
                 numbered = words and words[-1].strip() == str(count + 1)  # of the cue that begins: no blank line before it
                 yield from _finished(cue, words[:-1] if numbered else words)
-            words, skipping, count = [], False, count + 1
+            words, skipping, count, size = [], False, count + 1, 0
             cue = Cue(_seconds(match.groups()[:4]), _seconds(match.groups()[4:]), "") if match else Cue(None, None, "")
             if cue.start is None or cue.end is None:
                 sentence = _("Line {n}: “{line}” is not a time; its words are kept without one.")
@@ -134,7 +141,8 @@ def _lines(stream: BinaryIO, head: bytes) -> Iterator[Cue | Warn]:
                 cue, words = None, []
             skipping = False
         elif cue is not None:
-            if sum(map(len, words)) < 1 << 20:
+            size += len(line) + 1
+            if size < 1 << 20:
                 words.append(line)
         elif line.startswith(("NOTE", "STYLE", "REGION", "WEBVTT")):
             skipping = True

@@ -7,6 +7,7 @@ be read on ends the reading, and that is said with how many came before it.
 import base64
 import binascii
 import hashlib
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -266,7 +267,7 @@ class Tally:
 
     def _response(self, record: Record, date: str) -> None:
         self.statuses[str(record.status)] += 1
-        host = record.url.partition("://")[2].partition("/")[0][:200]
+        host = re.split("[/?#]", record.url.partition("://")[2], maxsplit=1)[0][:200]
         for counter, key in ((self.mimes, record.mime), (self.hosts, host)):
             if key in counter or len(counter) < _LISTED:
                 counter[key] += 1
