@@ -33,7 +33,7 @@ from amparo.ledger.verify import RolledBack, WitnessedMissing
 from amparo.protect.extract import decoded
 from amparo.protect.names import SealedNames
 from amparo.record import ground
-from amparo.record.model import Identity, Name
+from amparo.record.model import Assessment, Identity, Link, Name
 from amparo.vault import keyring
 from amparo.vault.disk import Disk, DiskFailed
 from amparo.vault.seal import WRAP_SIZE, BadSignature, CompartmentKey
@@ -463,3 +463,23 @@ def test_imported_words_command_no_terminal(case: Path, shell: Shell) -> None:
     from amparo.cli.reading import _search_text
 
     assert not [line for line in _search_text(data).splitlines() if line.startswith("P-0002")]
+
+
+def test_what_was_remarked_on_a_persons_words_goes_with_the_person(tmp_path: Path) -> None:
+    """The reasons of a link and of an assessment that speak of an erased person's claims are gone; those about others stay."""
+    with enter(found(tmp_path / "case"), "everyday", "identities") as session:
+        first, second = (people.add_person(session, Identity(""), unnamed=True) for _ in range(2))
+        said = [people.record_interview(session, people.interview_from(person, {"claims": [f"made up {person}", "more"]}))
+                for person in (first, second)]  # fmt: skip
+        mine, theirs = (one["claims"] for one in said)
+        with session.change() as change:
+            kept = [Link(change.allocate("link"), "supports", pair[0], pair[1], reason).to_row()
+                    for pair, reason in ((mine, "Brimsolket"), (theirs, "stays here"))]  # fmt: skip
+            change.put("record", Link.TYPE, kept)  # in one part, as older imports did
+        weighed = Assessment("J-0001", "it was so", "reasonable basis", "reached", "Zarvreasons", "D-07", "2026", [mine[0]])
+        with session.change() as change:
+            change.put("record", Assessment.TYPE, [weighed.to_row()])
+        people.erase(session, first, "case lead")
+        assert [Link.from_row(row).reason for row in session.record.rows(Link.TYPE)] == ["stays here"]
+        assert session.record.assessments() == []
+        assert [stored.claim.text for stored in session.record.claims(person=second)] == [f"made up {second}", "more"]

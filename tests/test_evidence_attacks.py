@@ -934,3 +934,22 @@ def test_attack_a_font_whose_table_lies_about_its_letters_does_not_keep_the_name
     with pytest.raises(redact.RedactionIncomplete):
         copy_of(session, tmp_path, "a.pdf", saved(made), evidence_redact.Asked(words=(SECRET,)), recognise=True)
     assert len(list(session.testimony.items())) == before + 1  # the original, no copy
+
+
+def test_a_photo_does_not_leave_with_its_place_unremarked(session: Session, tmp_path: Path) -> None:
+    """A picture whose camera wrote down where it stood is a finding of its own; its redacted copy is not."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: (43.0, 18.0, 0.0), 3: "E", 4: (45.0, 42.0, 0.0)})
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), "white").save(out, "JPEG", exif=exif)
+    source = filled(session, tmp_path / "in", {"a photo.jpg": out.getvalue()})
+    [photo] = session.testimony.files(source)
+    evidence_read.read(session, [photo])
+    with pytest.raises(Refused) as refused:
+        court.export(session, [photo], Asked(), tmp_path / "bag")
+    found = refused.value.facts["gate"]["items"]  # type: ignore[index]
+    assert any("GPS" in str(one) and photo.handle in str(one) for one in found), found
+    copy = evidence_redact.redacted(session, photo.handle, evidence_redact.Asked(boxes=(redact.Box(1, 0, 0, 9, 9),)))
+    with pytest.raises(Refused) as refused:
+        court.export(session, [session.testimony.item(copy.item.handle) or photo], Asked(), tmp_path / "bag")
+    assert not any("GPS" in str(one) for one in refused.value.facts["gate"]["items"])  # type: ignore[index]

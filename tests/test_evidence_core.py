@@ -177,3 +177,12 @@ def test_the_command_line_adds_lists_shows_and_tells_custody(tmp_path: Path, dum
     assert listed["count"] == 33 and "key" not in shown
     assert [event["action"] for event in chain["events"]] == ["acquired", "viewed"]
     assert shell.amparo("evidence", "show", "D-9999", code=9)["error"] == "NoSuchItem"
+
+
+def test_a_source_written_another_way_is_the_same_source(session: Session, tmp_path: Path) -> None:
+    """`s-1` is S-0001: what is added to it is found, and erased, with it."""
+    (tmp_path / "one.txt").write_bytes(b"one")
+    (tmp_path / "two.txt").write_bytes(b"two")
+    first = evidence.add(session, [tmp_path / "one.txt"]).source
+    assert evidence.add(session, [tmp_path / "two.txt"], source="s-1").source == first == "S-0001"
+    assert [item.name for item in session.testimony.items(first)] == ["one.txt", "two.txt"]

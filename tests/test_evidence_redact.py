@@ -313,6 +313,8 @@ def test_a_box_at_the_page_edge_is_clipped(session: Session, tmp_path: Path) -> 
     item = put(session, tmp_path, "b.pdf", data)
     with pytest.raises(redact.NoSuchPage, match="has 1"):
         evidence_redact.redacted(session, item.handle, Asked(boxes=(Box(2, 0, 0, 9, 9),)))
+    with pytest.raises(redact.BoxOutside, match="300 wide"):  # “made without a box” must not read as “made”
+        evidence_redact.redacted(session, item.handle, Asked(boxes=(Box(1, 0, 0, 9, 9), Box(1, 5000, 5000, 6000, 6000))))
     assert session.testimony.children(item.handle) == []
 
 

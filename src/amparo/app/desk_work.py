@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from amparo.app import desk_assess
 from amparo.app.session import Session, now_ms
 from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadDate
@@ -30,6 +31,7 @@ DONE: Final = {
     "counters@1": N_("handles given"), "passages@1": N_("passages"), "items@1": N_("digital items"),
     "acquisitions@1": N_("how items came"), "custody@1": N_("events of custody"), "facts@1": N_("what readers found"),
     "texts@1": N_("texts of items"), "prints@1": N_("fingerprints"), "seals@1": N_("proofs from outside"),
+    "searches@1": N_("saved searches"),
 }  # fmt: skip
 
 
@@ -39,13 +41,10 @@ DONE: Final = {
 def waiting(session: Session) -> dict[str, Any]:
     """Contradictions nobody assessed, sources without a basis, consents that end soon, and what the record holds."""
     record = session.record
-    contradictions = record.contradictions()
-    assessed = {handle for item in record.assessments() for handle in (*item.claims_for, *item.claims_against)}
-    open_pairs = [link for link in contradictions if not {link.of, link.to} & assessed]
+    open_pairs = desk_assess.waiting(session)
     sources = record.without_basis(_SHOWN)
     return {
         "counts": record.counts(),
-        "contradictions": len(contradictions),
         "unassessed": [asdict(link) for link in open_pairs[:_SHOWN]],
         "unassessed_count": len(open_pairs),
         "sources": [asdict(entity) for entity in sources],

@@ -102,6 +102,7 @@ def add(
     how = origin or Origin()
     roots = [Path(path) for path in paths]
     check_added(session, roots, source, how)
+    source = str(ids.parse(source)) if source else ""  # as it will be looked for: s-1 is S-0001
     added = Added(source)
     found = _Files(session, roots, source, added)
     with stops_when_asked():

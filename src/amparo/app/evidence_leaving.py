@@ -36,6 +36,8 @@ _UNSEEN: Final = {
     "image": N_("pictures, which the gate cannot search: look at faces, signs and papers in each"),
     "audio": N_("sound recordings, which the gate cannot search: listen for names and voices in each"),
     "video": N_("films, which the gate cannot search: look and listen for faces, names and voices in each"),
+    "place": N_("files that hold the place where they were made (GPS), by which whoever lives or hid there can be found; let a "
+                "redacted copy leave instead"),
     "": N_("files whose content was not read: read them with `amparo evidence read`, or look through each"),
 }
 
@@ -76,9 +78,13 @@ def judge(
     for item in items:
         for one in _with_inner(session, item):
             session.keep_alive()
-            if one.handle not in judged_already and not _search(session, one, texts, inner=one is not item):
-                unseen.setdefault(_kind(one.media_type), []).append(one.handle)
+            if one.handle in judged_already:
+                continue
             judged_already.add(one.handle)
+            if not _search(session, one, texts, inner=one is not item):
+                unseen.setdefault(_kind(one.media_type), []).append(one.handle)
+            if (one is item or one.relation in _WITHIN) and _tells_place(session, one):
+                unseen.setdefault("place", []).append(one.handle)
     texts.flush()
     for kind, handles in sorted(unseen.items()):
         judged.unseen(kind, handles)
@@ -179,6 +185,12 @@ def _with_inner(session: Session, item: Digital) -> Iterator[Digital]:
         inner = [child for child in session.testimony.children(one.handle) if child.relation not in _NO_PART]
         waiting += [child for child in inner if child.handle not in known]
         known.update(child.handle for child in inner)
+
+
+def _tells_place(session: Session, item: Digital) -> bool:
+    """True if a reader found where it was made in it: by a camera's receiver, which no box or face tells."""
+    facts = session.testimony.facts(item.handle)
+    return any(fact.kind == "location" or (fact.kind == "metadata" and "place" in json.loads(fact.data)) for fact in facts)
 
 
 def _search(session: Session, item: Digital, texts: "_Texts", *, inner: bool) -> bool:

@@ -103,7 +103,7 @@ def read(
         if name not in known:
             raise UnknownReader(reader=name, known=", ".join(known))
     run = _Run(session, known, chosen, again=again, options=options or {}, times=times)
-    waiting = [_Waiting(item.handle, 0, _Room(run.limits(item).members)) for item in items]
+    waiting = [_Waiting(item.handle, 0, _Room(run.limits(item).members)) for item in items if item.relation not in _MADE]
     found = len(waiting)
     with Sandbox() as run.box, stops_when_asked():
         while waiting:

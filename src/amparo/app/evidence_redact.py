@@ -213,6 +213,11 @@ def _check_pages(item: Item, located: Located, asked: Asked) -> None:
     for page in sorted(boxed):
         if page not in located.sizes:
             raise redact.NoSuchPage(page=page, item=item.handle, count=len(located.sizes))
+    for box in asked.boxes:
+        width, height = located.sizes[box.page]
+        if min(box.right, width) - max(box.left, 0) <= 0 or min(box.bottom, height) - max(box.top, 0) <= 0:
+            told = f"{box.left:g},{box.top:g},{box.right:g},{box.bottom:g}"
+            raise redact.BoxOutside(box=told, page=box.page, item=item.handle, width=round(width), height=round(height))
     blind = [page for page in located.blind if page not in boxed]
     if blind and _seeks(asked):
         raise redact.WordsNotLocated(item=item.handle, pages=_listed(blind))

@@ -175,6 +175,11 @@ def agent_status(folder: Path) -> dict[str, Any]:
     return {"rings": {name: round(left) for name, left in state.left.items()} if state else {}}
 
 
+def lock_identities(folder: Path) -> bool:
+    """Let the agent forget the identities and end every process that had them; False if no agent runs."""
+    return agent_client.forget(folder, IDENTITIES)
+
+
 def lock(folder: Path) -> bool:
     """End the agent and everything that talks to it. Returns whether one ran."""
     return agent_client.lock(folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from amparo.app import evidence
+from amparo.app import drafts, evidence
 from amparo.app.naming import refuse_names, sealed_names
 from amparo.app.session import Change, Session, now_ms
 from amparo.kernel import dates, ids
@@ -85,17 +85,24 @@ class NothingCorrected(BadInput):
     template = N_("{handle} says just that already; nothing was changed. Say with --set what to correct.")
 
 
+class NotSaidOf(BadInput):
+    template = N_("“{property}” cannot be said of {handle}; name what it is about. Nothing was changed.")
+
+
 class NothingToErase(NotFound):
     template = N_("Nothing is recorded under {handle} that could be erased.")
 
 
-INTERVIEW_FACTS: Final = ("interviewer", "rights explained", "interview language", "interpreter", "persons present", "breaks")
+INTERVIEW_FACTS: Final = (
+    "interviewer", "rights explained", "interview language", "interpreter", "persons present", "breaks", "read back",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
 class Interview:
     """A conversation as it is recorded. ``person`` a handle; ``claims`` each a mapping with ``text`` and optional fields of
-    Claim (about, property, value, valid, place, access, voluntariness, polarity, verbatim); ``place`` vague on purpose.
+    Claim (about, property, value, valid, place, access, voluntariness, polarity, verbatim); ``place`` vague on purpose;
+    ``recording`` a file still to be sealed, ``recordings`` those of a draft, which are.
     """
 
     person: str
@@ -107,13 +114,15 @@ class Interview:
     interpreter: str = ""
     persons_present: str = ""
     breaks: str = ""
+    read_back: str = ""
     place: str = ""
     recording: Path | None = None
+    recordings: list[drafts.Attached] = field(default_factory=list)
     words: str = ""
     consent: dict[str, Any] = field(default_factory=dict)
 
 
-_SEARCHED_ELSEWHERE: Final = ("person", "claims", "recording")
+_SEARCHED_ELSEWHERE: Final = ("person", "claims", "recording", "recordings")
 CORRECTABLE: Final = ("text", "value", "valid", "place", "subject", "polarity", "access", "voluntariness", "stance", "locator")
 
 
@@ -121,7 +130,7 @@ def interview_from(person: str, form: dict[str, Any], recording: Path | None = N
     """Make an interview of a form's fields. Raises BadInterview naming a field that does not belong there."""
     fields = {str(name).replace(" ", "_"): value for name, value in form.items() if name not in ("person", "recording")}
     for name in fields:
-        if name not in Interview.__slots__:
+        if name not in Interview.__slots__ or name == "recordings":
             raise BadInterview(field=name, why="is not a field of an interview")
     claims = fields.pop("claims", None) or []
     if not isinstance(claims, list):
@@ -183,12 +192,7 @@ def record_interview(session: Session, interview: Interview) -> dict[str, Any]:
 
     Where ``identities`` is open, the words are searched for sealed names first. Raises NamesInText, NothingSaid, ...
     """
-    person = _require(session, interview.person, "person")
-    if not interview.claims:
-        raise NothingSaid
-    day = dates.parse(interview.date).text if interview.date else ""
-    _refuse_names(session, interview)
-    prepared = [_said(session, number, raw, person) for number, raw in enumerate(interview.claims, 1)]
+    person, day, prepared = check_interview(session, interview)
     with session.change() as change:
         source = change.allocate("source")
         change.put("record", Entity.TYPE, [Entity(source, "source", type="interview", basis="consent", date=day).to_row()])
@@ -212,6 +216,23 @@ def record_interview(session: Session, interview: Interview) -> dict[str, Any]:
     return {"source": source, "passage": passage, "claims": [claim.handle for claim in claims]}
 
 
+def check_interview(session: Session, interview: Interview) -> tuple[str, str, list[Claim]]:
+    """All that can be wrong with an interview is told before anything is written: (person, day, claims as they were said)."""
+    person = _require(session, interview.person, "person")
+    if not interview.claims:
+        raise NothingSaid
+    day = dates.parse(interview.date).text if interview.date else ""
+    _refuse_names(session, interview)
+    if interview.consent:
+        _consent(person, "", interview.consent)
+    return person, day, [_said(session, number, raw, person) for number, raw in enumerate(interview.claims, 1)]
+
+
+def words_of(interview: Interview) -> str:
+    """The words of a conversation's passage: as they were written down whole, else its sentences."""
+    return interview.words.strip() or "\n".join(str(claim["text"]).strip() for claim in interview.claims)
+
+
 def _refuse_names(session: Session, interview: Interview) -> None:
     sealed = sealed_names(session)
     for number, raw in enumerate(interview.claims, 1):
@@ -219,7 +240,8 @@ def _refuse_names(session: Session, interview: Interview) -> None:
         if sealed and (found := sealed.find(words)):
             raise NamesInText(number=number, handles=", ".join(sorted({finding.person for finding in found})))
     others = {name: str(getattr(interview, name)) for name in Interview.__slots__ if name not in _SEARCHED_ELSEWHERE}
-    others["name of the recording's file"] = interview.recording.name if interview.recording is not None else ""
+    named = [interview.recording.name] if interview.recording is not None else []
+    others["name of the recording's file"] = "\n".join((*named, *(one.name for one in interview.recordings)))
     refuse_names(session, {name.replace("_", " "): text for name, text in others.items()})
 
 
@@ -245,8 +267,11 @@ def _said(session: Session, number: int, raw: dict[str, Any], person: str) -> Cl
         raise BadInterview(field=f"claims, {number}, text", why="is empty")
     subject = _require(session, str(raw.get("about") or person))
     name = str(raw.get("property") or "statement")
-    if vocabulary.load().property(name) is None:
+    known_property = vocabulary.load().property(name)
+    if known_property is None:
         raise BadInterview(field=f"claims, {number}, property", why=f"has no term “{name}” in the vocabulary")
+    if known_property.subjects and ids.parse(subject).kind not in known_property.subjects:
+        raise BadInterview(field=f"claims, {number}, property", why=f"“{name}” cannot be said of {subject}")
     return Claim(
         "", subject, name, str(raw.get("value", "")), str(raw["text"]).strip(),
         polarity=_one_of(str(raw.get("polarity") or "affirmed"), POLARITIES, "polarity"),
@@ -268,15 +293,19 @@ def _condition(change: Change, source: str, name: str, value: str) -> Claim:
 
 def _testimony(session: Session, change: Change, interview: Interview, source: str) -> str:
     """Seal the recording and the words; return the passage's handle, or "" if there are no words."""
-    if interview.recording is not None:
-        sealed = session.blobs().seal_file(interview.recording)
+    if interview.recording is not None or interview.recordings:
         came = Acquisition(source, how=_("recording of an interview"), collector=interview.interviewer, started=now_ms())
         change.put("testimony", Acquisition.TYPE, [came.to_row()])
+    if interview.recording is not None:
+        sealed = session.blobs().seal_file(interview.recording)
         evidence.put_item(change, source, sealed, name=interview.recording.name)
-    words = interview.words.strip() or "\n".join(str(claim["text"]).strip() for claim in interview.claims)
+    for one in interview.recordings:
+        drafts.hand_over(session, one)
+        evidence.put_item(change, source, one.sealed, name=one.name, modified=one.modified)
     passage = change.allocate("passage")
     change.put("record", Entity.TYPE, [Entity(passage, "passage", parent=source, locator="interview").to_row()])
-    change.put("testimony", Passage.TYPE, [Passage(passage, source, "interview", words, interview.language).to_row()])
+    words = Passage(passage, source, "interview", words_of(interview), interview.language)
+    change.put("testimony", Passage.TYPE, [words.to_row()])
     return passage
 
 
@@ -322,7 +351,7 @@ def correct(session: Session, handle: str, fields: dict[str, str], reason: str) 
     if old.status == "superseded":
         newer = [c.claim.handle for c in session.record.claims(subject=old.claim.subject) if c.claim.supersedes == handle]
         raise Superseded(handle=handle, by=", ".join(newer))
-    _check_corrections(session, fields)
+    _check_corrections(session, old.claim.property, fields)
     refuse_names(session, {**fields, _("reason"): reason})
     corrected = replace(old.claim, **fields)  # type: ignore[arg-type]
     if corrected == old.claim:
@@ -337,12 +366,16 @@ def correct(session: Session, handle: str, fields: dict[str, str], reason: str) 
     return new.handle
 
 
-def _check_corrections(session: Session, fields: dict[str, str]) -> None:
+def _check_corrections(session: Session, property: str, fields: dict[str, str]) -> None:
     if fields.get("valid"):
         fields["valid"] = dates.parse(fields["valid"]).text
     for name, kind in (("place", "place"), ("subject", "")):
         if fields.get(name):
             fields[name] = _require(session, fields[name], kind)
+    known = vocabulary.load().property(property)
+    subjects = known.subjects if known is not None and fields.get("subject") else ()
+    if subjects and ids.parse(fields["subject"]).kind not in subjects:
+        raise NotSaidOf(property=property, handle=fields["subject"])
     for name, choices in (("polarity", POLARITIES), ("access", ACCESS), ("voluntariness", VOLUNTARINESS), ("stance", STANCES)):
         if name in fields:
             _one_of(fields[name], choices, name)
@@ -364,8 +397,8 @@ def link(session: Session, kind: str, of: str, to: str, reason: str) -> str:
 
 
 def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
-    """Erase a person, a source or a digital item everywhere: sealed identity, words, files, claims; of an item also what was
-    made from it. Returns what was erased, by kind.
+    """Erase a person, a source or a digital item everywhere: sealed identity, words, files, claims, what was remarked on them;
+    of an item also what was made from it. Returns what was erased, by kind.
 
     The entries and their signatures stay. Views are made anew under new keys, so that no index keeps a word. Needs
     ``identities`` for a person. Raises NothingToErase, UnknownHandle, CompartmentLocked.
@@ -397,9 +430,16 @@ def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
         origins += session.record.origins_of_source(source)
         origins += session.testimony.origins_of_source(source)
         items += session.testimony.items(source)
-    places = sorted({Origin(*origin) for origin in origins})
-    if not places:
+    if not origins:
         raise NothingToErase(handle=handle)
+    remarks, others = session.record.remarks_on(origins) if parsed.kind != "item" else ([], [])
+    places = sorted({Origin(*origin) for origin in (*origins, *remarks)})
+    if others:  # links and assessments of other claims, which an older import put into one part with those
+        with session.change() as change:
+            for type, row in others:
+                change.put("record", type, [row])
+    if parsed.kind == "person":
+        drafts.forget(session, handle)
     ring = session.ring
     assert ring.signing is not None
     with session.ledger.writer(ring.device, ring.signing) as writer:

@@ -4,6 +4,7 @@ Lists and searches come masked by ``record.ground``; one opened act shows its gr
 session holds ``identities``, and showing them leaves an entry.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,9 @@ from amparo.kernel.errors import BadHandle, NotFound
 from amparo.kernel.i18n import N_, _
 from amparo.ledger.ledger import Origin
 from amparo.record import ground
+from amparo.record.model import Assessment, Link
 from amparo.record.search import search as search_record
+from amparo.record.view import RecordView
 
 
 class NothingThere(NotFound):
@@ -30,8 +33,7 @@ def status(session: Session) -> dict[str, Any]:
     """What the workspace holds and what waits: counts by kind, contradictions without assessment, heads, compartments."""
     record = session.record
     contradictions = record.contradictions()
-    assessed = {handle for item in record.assessments() for handle in (*item.claims_for, *item.claims_against)}
-    waiting = [pair for pair in contradictions if not {pair.of, pair.to} & assessed]
+    waiting = unweighed(record, record.assessments())
     sources = [source for source in record.entities(kind="source") if source.type != "table"]
     unknown = [source.handle for source in sources if source.basis not in ("published source", "consent")]
     return {
@@ -47,6 +49,19 @@ def status(session: Session) -> dict[str, Any]:
             for device, number in sorted(session.ledger.numbers().items(), key=lambda item: item[1])
         ],
     }
+
+
+def unweighed(record: RecordView, assessments: Iterable[Assessment]) -> list[Link]:
+    """The contradictions that none of the assessments in force weighs as a pair, in the order they were recorded."""
+    found = list(assessments)
+    gone = {item.supersedes for item in found if item.supersedes}
+    weighed: dict[str, list[set[str]]] = {}
+    for item in found:
+        if item.handle not in gone:
+            together = {*item.claims_for, *item.claims_against}
+            for claim in together:
+                weighed.setdefault(claim, []).append(together)
+    return [link for link in record.contradictions() if not any(link.to in some for some in weighed.get(link.of, ()))]
 
 
 def search(session: Session, query: str, **options: Any) -> dict[str, Any]:
@@ -81,11 +96,12 @@ def show(session: Session, handle: str, *, reason: str = "") -> dict[str, Any]:
     if entity.kind == "person":
         data["consents"] = [asdict(item) for item in record.consents(place)]
         if "identities" in session.keys:
-            data["sealed"] = _sealed(session, place, reason)
+            data["sealed"] = sealed_identity(session, place, reason)
     return data
 
 
-def _sealed(session: Session, person: str, reason: str) -> dict[str, Any]:
+def sealed_identity(session: Session, person: str, reason: str) -> dict[str, Any]:
+    """What is sealed about a person; the entry that says so and why is written first. Raises ReasonNeeded, NameInWords."""
     if not reason.strip():
         raise ReasonNeeded
     refuse_names(session, {_("reason"): reason})  # the entry outlives an erasure of the person

@@ -34,13 +34,16 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the user asks for: purpose and audience (record.model), the overrides with their reasons, the form, a title."""
+    """What the user asks for: purpose and audience (record.model), the overrides with their reasons, the form, a title, and
+    the events it is about (handles; none: the whole record).
+    """
 
     purpose: str
     audience: str
     overrides: tuple[Override, ...] = ()
     form: str = "pdf"
     title: str = ""
+    events: tuple[str, ...] = ()
 
 
 def content_head(session: Session) -> Head:
@@ -71,13 +74,28 @@ def _refuse_overwriting(target: Path) -> None:
                 raise NotADossier(file=str(target))
 
 
-def dossier(session: Session, asked: Asked, target: Path, *, today: date | None = None) -> dict[str, Any]:
-    """Build the dossier, let the gate check it before layout and as a finished file, then write it.
-
-    Needs testimony and identities: the gate refuses to judge what it cannot see. Raises Refused with the report.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A dossier that was built and checked and has not left: the finished bytes, the gate's report, and where (as the report
+    says it) which claims stand.
     """
-    _refuse_overwriting(target)
-    require_folder(target)
+
+    asked: Asked
+    finished: bytes
+    media_type: str
+    report: Report
+    claims_at: dict[str, tuple[str, ...]]
+
+
+class NotAsSeen(BadInput):
+    template = N_("The record or a consent changed since this dossier was looked at; look at it again. Nothing has left.")
+
+
+def draft(session: Session, asked: Asked, name: str, *, today: date | None = None) -> Draft:
+    """Build the dossier and let the gate check it, before layout and as the finished file ``name``. Nothing leaves.
+
+    Needs testimony and identities: the gate refuses to judge what it cannot see.
+    """
     identities = list(session.identities.all())
     sealed = SealedNames.from_view(identities, len(identities))
     on = today or datetime.now(UTC).date()
@@ -86,40 +104,51 @@ def dossier(session: Session, asked: Asked, target: Path, *, today: date | None 
         head = content_head(session)
         options = compose.Options(
             asked.purpose, asked.audience, head.hash, head.day.isoformat(),
-            demo=session.demo, overrides=overridden, title=asked.title,
-        )
+            demo=session.demo, overrides=overridden, title=asked.title, events=asked.events,
+        )  # fmt: skip
         manifest = compose.compose(session.record, session.testimony, options)
         finished, media_type = build.build(manifest, asked.form)
         release = Release("dossier", asked.purpose, asked.audience, compose.sources_of(manifest), compose.persons_of(manifest))
-        texts = [*compose.texts_of(manifest), (_("the name of the file"), target.name)]
+        texts = [*compose.texts_of(manifest), (_("the name of the file"), name)]
         report = check(
             release, texts, finished, media_type, sealed, consents_of(session), on, asked.overrides,
             published=published_officials(session),
         )  # fmt: skip
-        if not report.passed:
-            blocking = [item for item in report.items if item.status == "blocks"]
-            raise Refused(count=len(blocking), report=report.plain(), gate=report.as_json())
         now_overridden = tuple((item.id, item.reason) for item in report.overridden)
-        if now_overridden == overridden:
-            break
+        if not report.passed or now_overridden == overridden:
+            return Draft(asked, finished, media_type, report, compose.claims_at(manifest))
         overridden = now_overridden  # an override is printed in the manifest, so the file is built once more
-    return _let_out(session, asked, target, finished, report)
 
 
-def _let_out(session: Session, asked: Asked, target: Path, finished: bytes, report: Report) -> dict[str, Any]:
-    """First the entry, then the file: nothing leaves that the ledger does not tell of."""
-    rows = [[session.ring.device.hex()[:8], "export dossier", report.sha256, f"{asked.purpose}; {asked.audience}", now_ms()]]
-    rows += [
-        [session.ring.device.hex()[:8], f"override {item.id}", item.subject, item.reason, now_ms()]
-        for item in report.overridden
-    ]
+def dossier(session: Session, asked: Asked, target: Path, *, today: date | None = None) -> dict[str, Any]:
+    """Build the dossier, let the gate check it, then write the file. Raises Refused with the report, NotADossier, NoFolder."""
+    _refuse_overwriting(target)
+    require_folder(target)
+    made = draft(session, asked, target.name, today=today)
+    let_out(session, made)
+    session.disk.atomic_write(target, made.finished)
+    return {
+        "demo": session.demo, "file": str(target), "sha256": made.report.sha256, "bytes": len(made.finished),
+        "pages": build.pages(made.finished) if asked.form == "pdf" else None, "gate": made.report.as_json(),
+        "report": made.report.plain(),
+    }  # fmt: skip
+
+
+def let_out(session: Session, made: Draft, *, seen: str = "") -> None:
+    """First the entry, then the file: nothing leaves that the ledger does not tell of. ``seen``: the SHA-256 (hex) of the file
+    that somebody looked at, if it must be that one. Raises Refused, NotAsSeen.
+    """
+    asked, report = made.asked, made.report
+    if not report.passed:
+        blocking = [item for item in report.items if item.status == "blocks"]
+        raise Refused(count=len(blocking), report=report.plain(), gate=report.as_json())
+    if seen and seen != report.sha256:
+        raise NotAsSeen
+    device = session.ring.device.hex()[:8]
+    rows = [[device, "export dossier", report.sha256, f"{asked.purpose}; {asked.audience}", now_ms()]]
+    rows += [[device, f"override {item.id}", item.subject, item.reason, now_ms()] for item in report.overridden]
     with session.change(access=True) as change:
         change.put("record", "access@1", rows)
-    session.disk.atomic_write(target, finished)
-    return {
-        "demo": session.demo, "file": str(target), "sha256": report.sha256, "bytes": len(finished),
-        "pages": build.pages(finished) if asked.form == "pdf" else None, "gate": report.as_json(), "report": report.plain(),
-    }  # fmt: skip
 
 
 def consents_of(session: Session) -> Consents:

@@ -1,6 +1,8 @@
 """The verbs ``amparo evidence ...``: files in, what is there, and each item's custody. Further ones in modules of their own."""
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -8,8 +10,10 @@ from typing import Any, Final
 import click
 
 from amparo.app import evidence as room
+from amparo.app.session import Session
 from amparo.cli.common import opened, passphrase_option, progress, verb
-from amparo.kernel.i18n import _, ngettext
+from amparo.cli.evidence_shared import by_option, facts_shown, flat, known_source, source_option
+from amparo.kernel.i18n import N_, _, ngettext
 from amparo.record.items import Item
 from amparo.record.model import BASES
 
@@ -27,7 +31,17 @@ SUBVERBS: Final = {
 }  # fmt: skip
 """Subverb -> the module amparo.cli.<name> that holds it; "" this one."""
 
+SECTIONS: Final = (
+    (N_("To take in"), ("add", "import", "auto-archiver")),
+    (N_("To read and look"), ("read", "transcribe", "list", "show", "text", "search", "similar", "replay", "check-capture")),
+    (N_("To prove"), ("custody", "authority", "timestamp", "proofs")),
+    (N_("To let out"), ("redact", "export", "sheet", "hand-over", "receive")),
+    (N_("To keep"), ("verify", "repair", "parity", "cold")),
+)
+
 _SHOWN: Final = 50
+_FEW: Final = 10
+_TYPE: Final = 24  # characters of a media type in a list
 
 
 class Subverbs(click.Group):
@@ -35,6 +49,13 @@ class Subverbs(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(SUBVERBS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subverbs by what they are for, each with its whole first sentence."""
+        for title, names in SECTIONS:
+            with formatter.section(_(title)):
+                commands = [(name, self.get_command(ctx, name)) for name in names]
+                formatter.write_dl([(name, command.get_short_help_str(300)) for name, command in commands if command])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in SUBVERBS:
@@ -59,7 +80,7 @@ def evidence() -> None:
     )
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--source", default="", help=_("Add to this source (S-...) instead of a new one."))
+@source_option(_("Add to this source instead of a new one."), default="")
 @click.option("--from", "from_whom", default="", help=_("Who handed it over: a handle (P-...) or words; kept sealed."))
 @click.option("--how", default="", help=_("How it was acquired."))
 @click.option("--collector", default="", help=_("Who acquired it."))
@@ -76,13 +97,28 @@ def add(
 ) -> Result:  # fmt: skip
     origin = room.Origin(from_whom, how, collector, device, authority, basis)
     with opened(folder, descriptor=passphrase_fd) as session, progress(_("Sealing")) as bar:
-        added = room.add(session, paths, source=source, origin=origin, progress=bar)
+        with _told_where(session, source):
+            added = room.add(session, paths, source=source, origin=origin, progress=bar)
         data = {
             "demo": session.demo, "source": added.source, "items": added.items, "bytes": added.bytes, "first": added.first,
             "last": added.last, "unchanged": added.unchanged, "refused": added.refused,
             "duplicates": [{"item": new, "same_as": old} for new, old in added.duplicates],
         }  # fmt: skip
     return data, _told(added)
+
+
+@contextmanager
+def _told_where(session: Session, source: str) -> Iterator[None]:
+    """Where it is stopped or fails after some files were sealed: say where they are, so that it can go on there."""
+    before = {entity.handle for entity in session.record.entities(kind="source")}
+    try:
+        yield
+    except BaseException:
+        fresh = [entity.handle for entity in session.record.entities(kind="source") if entity.handle not in before]
+        if fresh or source:
+            text = _("What was sealed until then is kept; run it again with --source {source} and it goes on.")
+            click.echo(text.format(source=(fresh or [source])[-1]), err=True)
+        raise
 
 
 def _told(added: room.Added) -> str:
@@ -95,28 +131,35 @@ def _told(added: room.Added) -> str:
             added.items,
         )
         lines = [
-            text.format(
-                count=added.items, size=in_bytes(added.bytes), source=added.source, first=added.first, last=added.last
-            )
+            text.format(count=added.items, size=in_bytes(added.bytes), source=added.source, first=added.first, last=added.last)
         ]
     if added.unchanged:
         lines.append(_("Were here already: {count:,}.").format(count=added.unchanged))
     if added.duplicates:
         lines.append(_("The same file as an earlier item, kept all the same: {count:,}.").format(count=len(added.duplicates)))
-        lines += [f"  {new} = {old}" for new, old in added.duplicates[:_SHOWN]]
+        lines += [f"  {new} = {old}" for new, old in sorted(added.duplicates)[:_FEW]]
+        if len(added.duplicates) > _FEW:
+            lines.append(_("... and {count:,} more; --json tells all.").format(count=len(added.duplicates) - _FEW))
+        if len(added.duplicates) == added.items > 1:
+            text = _("Every one of them was here. Was it taken in twice? `amparo erase {source}` takes this source out again.")
+            lines.append(text.format(source=added.source))
     if added.refused:
         lines.append(_("Not added, {count:,}:").format(count=len(added.refused)))
-        lines += [f"  {sentence}" for sentence in added.refused[:_SHOWN]]
+        lines += [f"  {flat(sentence)}" for sentence in added.refused[:_SHOWN]]
+        if len(added.refused) > _SHOWN:
+            lines.append(_("... and {count:,} more; --json tells all.").format(count=len(added.refused) - _SHOWN))
     return "\n".join(lines)
 
 
 @click.command(name="list", help=_("List the digital items, newest last.\n\nExample: amparo evidence list --source S-0003"))
-@click.option("--source", default=None, help=_("Only those of this source."))
-@click.option("--limit", default=200, show_default=True, help=_("How many at most."))
+@source_option(_("Only those of this source."), default=None)
+@click.option("--limit", default=200, show_default=True, type=click.IntRange(1), help=_("How many at most."))
 @passphrase_option
 @verb
 def list_items(source: str | None, limit: int, passphrase_fd: int | None, folder: Path | None) -> Result:
     with opened(folder, descriptor=passphrase_fd) as session:
+        if source:
+            known_source(session, source)
         items, count = [], 0
         for item in session.testimony.items(source):
             count += 1
@@ -124,16 +167,23 @@ def list_items(source: str | None, limit: int, passphrase_fd: int | None, folder
                 items.append(item)
         data = {"demo": session.demo, "count": count, "items": [brief(item) for item in items]}
     lines = [
-        f"{item.handle}  {item.source}  {in_bytes(item.size):>9}  {item.media_type or '?':24}  {_named(item)}" for item in items
+        f"{item.handle}  {item.source}  {in_bytes(item.size):>9}  {_elided(item.media_type or '?'):{_TYPE}}  {_named(item)}"
+        for item in items
     ]
     if count > limit:
         lines.append(_("... and {count:,} more; --limit shows more.").format(count=count - limit))
+    if source and not lines:
+        return data, _("The source {source} has no digital items.").format(source=source)
     return data, "\n".join(lines) or _("There are no digital items; `amparo evidence add FILE` adds some.")
+
+
+def _elided(media_type: str) -> str:
+    return media_type if len(media_type) <= _TYPE else media_type[: _TYPE - 1] + "…"
 
 
 def _named(item: Item) -> str:
     made = f"  ({_(item.relation)} {item.parent})" if item.parent else ""
-    return (item.path or item.name) + made
+    return flat(item.path or item.name) + made
 
 
 def brief(item: Item) -> dict[str, Any]:
@@ -147,14 +197,16 @@ def brief(item: Item) -> dict[str, Any]:
 
 @click.command(help=_("Show one digital item: hashes, facts and custody.\n\nExample: amparo evidence show D-0003"))
 @click.argument("handle")
+@by_option
 @passphrase_option
 @verb
-def show(handle: str, passphrase_fd: int | None, folder: Path | None) -> Result:
+def show(handle: str, actor: str, passphrase_fd: int | None, folder: Path | None) -> Result:
     with opened(folder, descriptor=passphrase_fd) as session:
         item = room.get(session, handle)
-        room.note(session, [item.handle], "viewed", reason="evidence show")
+        room.note(session, [item.handle], "viewed", actor=actor, reason="evidence show")
         view = session.testimony
-        facts = [{"kind": fact.kind, "reader": fact.reader, "data": fact.data} for fact in view.facts(item.handle)]
+        found = view.facts(item.handle)
+        facts = [{"kind": fact.kind, "reader": fact.reader, "data": fact.data} for fact in found]
         data = {
             "demo": session.demo, **brief(item), "facts": facts, "pieces_of_text": len(view.texts(item.handle)),
             "children": [child.handle for child in view.children(item.handle)],
@@ -162,7 +214,7 @@ def show(handle: str, passphrase_fd: int | None, folder: Path | None) -> Result:
             "custody": [event.to_row()[1:] for event in view.custody(item.handle)],
         }  # fmt: skip
         lines = [
-            f"{item.handle}  {item.path or item.name}",
+            f"{item.handle}  {flat(item.path or item.name)}",
             _("type {type}, {size} ({bytes:,} bytes), source {source}").format(
                 type=item.media_type or "?", size=in_bytes(item.size), bytes=item.size, source=item.source
             ),
@@ -172,7 +224,7 @@ def show(handle: str, passphrase_fd: int | None, folder: Path | None) -> Result:
         if item.parent:
             lines.append(_("{relation}, from {parent}").format(relation=_(item.relation), parent=item.parent))
         lines += [_("The same file as {handle}.").format(handle=other) for other in data["same_file"]]
-        lines += [f"  {fact['kind']} ({fact['reader']}): {fact['data'][:300]}" for fact in facts]
+        lines += facts_shown(found)
         if data["children"]:
             lines.append(_("From it: {list}").format(list=", ".join(data["children"][:_SHOWN])))
         lines += [_("Custody:"), *_events(view.custody(item.handle))]
@@ -198,7 +250,7 @@ def _events(chain: list[Any]) -> list[str]:
     for event in chain:
         when = datetime.fromtimestamp(event.when / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         words = (_("device {number}").format(number=event.device), event.actor, event.reason, event.authority, event.detail)
-        lines.append(f"  {when}  {_(event.action)}  " + " · ".join(word for word in words if word))
+        lines.append(f"  {when}  {_(event.action)}  " + " · ".join(flat(word) for word in words if word))
     return lines
 
 

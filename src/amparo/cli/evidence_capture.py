@@ -11,6 +11,7 @@ import click
 from amparo.app import evidence as room
 from amparo.app import evidence_capture as captures
 from amparo.cli.common import opened, passphrase_option, verb
+from amparo.cli.evidence_shared import by_option, source_option
 from amparo.evidence.capture.capture import Plan, check_address
 from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_, _
@@ -31,7 +32,7 @@ class NobodyToLogIn(BadInput):
     )
 )
 @click.argument("url")
-@click.option("--source", default="", help=_("Add to this source (S-...) instead of a new one."))
+@source_option(_("Add to this source instead of a new one."), default="")
 @click.option("--wait", default=30.0, show_default=True, type=click.FloatRange(1, 3600), help=_("Seconds the page may load."))
 @click.option(
     "--scroll", default=20, show_default=True, type=click.IntRange(0, 2000), help=_("Screens to scroll down at most.")
@@ -130,7 +131,7 @@ def _told(kept: captures.Kept) -> str:
 )
 @click.argument("item")
 @click.option("--browser", "program", default="", help=_("The Chromium to use, if it is not found by itself."))
-@click.option("--actor", default="", help=_("Who looks; noted in the custody."))
+@by_option
 @passphrase_option
 @verb
 def replay(item: str, program: str, actor: str, passphrase_fd: int | None, folder: Path | None) -> Result:
@@ -154,7 +155,7 @@ def _ready(url: str, port: int) -> None:
     ),
 )
 @click.argument("item")
-@click.option("--actor", default="", help=_("Who checks; noted in the custody."))
+@by_option
 @passphrase_option
 @verb
 def check_capture(item: str, actor: str, passphrase_fd: int | None, folder: Path | None) -> Result:
@@ -178,7 +179,7 @@ def check_capture(item: str, actor: str, passphrase_fd: int | None, folder: Path
     ),
 )
 @click.argument("item")
-@click.option("--actor", default="", help=_("Who compares; noted in the custody."))
+@by_option
 @passphrase_option
 @verb
 def auto_archiver(item: str, actor: str, passphrase_fd: int | None, folder: Path | None) -> Result:

@@ -170,6 +170,8 @@ def evict(name: str, handles: tuple[str, ...], everything: bool, passphrase_fd: 
         data = {"demo": session.demo, "store": name, **asdict(done)}
     if done.refused:
         raise room.NotEvicted(**data, count=len(done.refused), report=_listed(done.refused))
+    if not done.files:
+        return data, _("Nothing was moved: the store has none of it yet, or it was moved before; `cold push` comes first.")
     text = _("Moved to {store}: {files:,} files with {items:,} items, {size} freed here.")
     return data, text.format(store=name, files=done.files, items=done.items, size=in_bytes(done.bytes))
 

@@ -10,9 +10,12 @@ from amparo.app import evidence as room
 from amparo.app import evidence_court as court
 from amparo.app import evidence_handover as handing
 from amparo.app import evidence_import
+from amparo.app.session import Session
 from amparo.cli.common import opened, passphrase_option, progress, verb
 from amparo.cli.evidence import in_bytes
+from amparo.cli.evidence_shared import by_option, flat, source_option
 from amparo.cli.output import override_pair
+from amparo.kernel import ids
 from amparo.kernel.i18n import _, ngettext
 from amparo.record.model import AUDIENCES, BASES, PURPOSES
 
@@ -30,7 +33,7 @@ def _fours(number: str) -> str:
 
 
 _items = click.option("--items", multiple=True, metavar="D-...", help=_("Items, by handle; may be repeated."))
-_source = click.option("--source", default="", help=_("All items of this source (S-...)."))
+_source = source_option(_("All items of this source."), default="")
 _audience = click.option(
     "--to", "audience", type=click.Choice(AUDIENCES), default="court", show_default=True, help=_("Who receives it.")
 )
@@ -40,7 +43,6 @@ _overrides = click.option(
     help=_("Let one finding of the gate out, for a reason that is logged."),
 )  # fmt: skip
 _authority = click.option("--authority", default="", help=_("On whose authority: an order, a request."))
-_by = click.option("--by", default="", help=_("Who does it: a code such as V-001."))
 
 
 @click.command(
@@ -58,7 +60,7 @@ _by = click.option("--by", default="", help=_("Who does it: a code such as V-001
 @click.option("--recipient", default="", help=_("The court or person, in words."))
 @click.option("--reason", default="", help=_("Why; kept in each item's custody."))
 @_authority
-@_by
+@by_option
 @click.option("--organisation", default="", help=_("Who exports; printed on the sheets."))
 @click.option("--title", default="", help=_("The title on the first page."))
 @click.option("--with-names", is_flag=True, help=_("Also the names of the files as they came, and their signed rows."))
@@ -67,11 +69,11 @@ _by = click.option("--by", default="", help=_("Who does it: a code such as V-001
 @verb
 def export(
     target: Path, items: tuple[str, ...], source: str, audience: str, purpose: str, recipient: str, reason: str,
-    authority: str, by: str, organisation: str, title: str, with_names: bool, overrides: tuple[str, ...],
+    authority: str, actor: str, organisation: str, title: str, with_names: bool, overrides: tuple[str, ...],
     passphrase_fd: int | None, folder: Path | None,
 ) -> Result:  # fmt: skip
     asked = court.Asked(
-        audience, purpose, recipient, reason, authority, by, organisation, title, with_names,
+        audience, purpose, recipient, reason, authority, actor, organisation, title, with_names,
         tuple(map(override_pair, overrides)),
     )  # fmt: skip
     with opened(folder, identities=True, descriptor=passphrase_fd) as session, progress(_("Exporting")) as bar:
@@ -128,10 +130,10 @@ def sheet(
     ),
 )
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--source", default="", help=_("Add to this source (S-...) instead of a new one."))
+@source_option(_("Add to this source instead of a new one."), default="")
 @click.option("--from", "from_whom", default="", help=_("Who handed it over: a handle (P-...) or words; kept sealed."))
 @click.option("--how", default="", help=_("How it came."))
-@_by
+@by_option
 @_authority
 @click.option(
     "--basis", default="unknown", type=click.Choice(BASES), help=_("On what the source may be used; the gate asks for it.")
@@ -139,10 +141,10 @@ def sheet(
 @passphrase_option
 @verb
 def import_bag(
-    path: Path, source: str, from_whom: str, how: str, by: str, authority: str, basis: str, passphrase_fd: int | None,
+    path: Path, source: str, from_whom: str, how: str, actor: str, authority: str, basis: str, passphrase_fd: int | None,
     folder: Path | None,
 ) -> Result:  # fmt: skip
-    origin = room.Origin(from_whom, how, by, "", authority, basis)
+    origin = room.Origin(from_whom, how, actor, "", authority, basis)
     with opened(folder, descriptor=passphrase_fd) as session, progress(_("Checking and sealing")) as bar:
         done = evidence_import.import_bag(session, path, origin=origin, source=source, progress=bar)
         data = {
@@ -151,6 +153,7 @@ def import_bag(
             "parts_sealed": done.sealed, "warnings": done.warnings, "facts": done.facts,
             "duplicates": [{"item": new, "same_as": old} for new, old in done.duplicates],
         }  # fmt: skip
+        renamed = _renamed(session, done) if done.verified else []
     lines = [
         _("Took in {items:,} files ({size}) of a BagIt {version} bag as source {source}: {first} to {last}.").format(
             items=done.items,
@@ -168,10 +171,25 @@ def import_bag(
             )
         )
         lines.append(_("Whose workspace that is, the bag cannot show: compare the number with one they tell you otherwise."))
+        lines.append(_("Their handles are not yours. Here, and as they call it:"))
+        lines += [f"  {here} = {theirs}" for here, theirs in renamed[:_SHOWN]]
+        if len(renamed) > _SHOWN:
+            more = _("... and {count:,} more; `amparo evidence list --source {source}` shows all.")
+            lines.append(more.format(count=len(renamed) - _SHOWN, source=done.source))
     if done.duplicates:
         lines.append(_("The same file as an earlier item, kept all the same: {count:,}.").format(count=len(done.duplicates)))
-    lines += [_("Look at: {warning}").format(warning=warning) for warning in done.warnings[:_SHOWN]]
+    lines += [_("Look at: {warning}").format(warning=flat(warning)) for warning in done.warnings[:_SHOWN]]
     return data, "\n".join(lines)
+
+
+def _renamed(session: Session, done: evidence_import.Imported) -> list[tuple[str, str]]:
+    """(handle here, name of the file there) of the items of another Amparo's bag; the rest of the bag is left out."""
+    first, last = ids.parse(done.first).number, ids.parse(done.last).number
+    return [
+        (item.handle, flat(item.name.rpartition(".")[0] or item.name))
+        for item in session.testimony.items(done.source)
+        if item.path.startswith("data/items/") and first <= ids.parse(item.handle).number <= last
+    ]
 
 
 @click.command(
@@ -185,7 +203,7 @@ def import_bag(
 @_source
 @click.option("--to", "to", default="", help=_("The receiver, in words."))
 @click.option("--receiver", default="", help=_("The receiver's workspace number: then no other workspace can accept it."))
-@_by
+@by_option
 @click.option("--reason", default="", help=_("Why."))
 @_authority
 @click.option("--audience", type=click.Choice(AUDIENCES), default="court", show_default=True, help=_("Who the receiver is."))
@@ -196,7 +214,7 @@ def import_bag(
 @passphrase_option
 @verb
 def hand_over(
-    handles: tuple[str, ...], source: str, to: str, receiver: str, by: str, reason: str, authority: str, audience: str,
+    handles: tuple[str, ...], source: str, to: str, receiver: str, actor: str, reason: str, authority: str, audience: str,
     purpose: str, overrides: tuple[str, ...], out: Path | None, receipt: Path | None, passphrase_fd: int | None,
     folder: Path | None,
 ) -> Result:  # fmt: skip
@@ -206,7 +224,7 @@ def hand_over(
         return _receipt(receipt, passphrase_fd, folder)
     if out is None or not to:
         raise click.UsageError(_("Name the receiver with --to and the file to write with --out."))
-    giving = handing.Giving(to, receiver, by, reason, authority, audience, purpose, tuple(map(override_pair, overrides)))
+    giving = handing.Giving(to, receiver, actor, reason, authority, audience, purpose, tuple(map(override_pair, overrides)))
     with opened(folder, identities=True, descriptor=passphrase_fd) as session:
         data = handing.hand_over(session, court.chosen(session, _several(handles), source), giving, out)
     lines = [
@@ -241,19 +259,19 @@ def _receipt(path: Path, descriptor: int | None, folder: Path | None) -> Result:
 )
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=None, help=_("The receipt to write and send back."))
-@_by
+@by_option
 @click.option("--reason", default="", help=_("Why; kept in each item's custody."))
 @click.option("--only-present", is_flag=True, help=_("Sign although some of the items are not here."))
 @passphrase_option
 @verb
 def receive(
-    path: Path, out: Path | None, by: str, reason: str, only_present: bool, passphrase_fd: int | None, folder: Path | None
+    path: Path, out: Path | None, actor: str, reason: str, only_present: bool, passphrase_fd: int | None, folder: Path | None
 ) -> Result:
     with opened(folder, identities=out is not None, descriptor=passphrase_fd) as session:
         if out is None:
             data = handing.look(session, path)
         else:
-            data = handing.receive(session, path, out, by=by, reason=reason, only_present=only_present)
+            data = handing.receive(session, path, out, by=actor, reason=reason, only_present=only_present)
     lines = [
         _("Signed by the workspace {number}; compare it with one they tell you otherwise.").format(
             number=_fours(data["from_workspace"])
@@ -261,8 +279,11 @@ def receive(
         _("This workspace's number: {number}").format(number=_fours(data["this_workspace"])),
     ]
     if out is None:
-        said = (data["by"], data["to"], data["reason"], data["authority"])
-        lines.append(" · ".join(word for word in said if word))
+        said = (
+            (_("By: {words}"), data["by"]), (_("To: {words}"), data["to"]), (_("Reason: {words}"), data["reason"]),
+            (_("Authority: {words}"), data["authority"]),
+        )  # fmt: skip
+        lines += [text.format(words=flat(words)) for text, words in said if words]
         lines.append(
             _("Items: {count}; here: {here}; not here: {missing}.").format(
                 count=len(data["items"]),

@@ -11,12 +11,23 @@ from amparo.app import evidence_integrity as integrity
 from amparo.app import evidence_repair as mending
 from amparo.cli.common import opened, passphrase_option, progress, verb
 from amparo.cli.evidence import in_bytes
-from amparo.kernel.i18n import _
+from amparo.cli.evidence_shared import by_option, known_source, source_option
+from amparo.kernel.i18n import N_, _
 from amparo.vault.replica import FolderReplica, Replica
 
 Result = tuple[dict[str, Any], str]
 
 _SHOWN: Final = 50
+_MEANING: Final = {
+    "missing": N_("the sealed file is not there"),
+    "truncated": N_("it is shorter or longer than it was"),
+    "altered": N_("it does not open with its key: rot, or a hand"),
+    "exchanged": N_("another item's sealed file lies in its place"),
+    "erased": N_("its place was overwritten, though it is on record"),
+    "unreadable": N_("the disk refuses to read it"),
+    "another hash": N_("it opens, and is not what the record says"),
+}
+"""What is wrong with a damaged item (app.evidence_integrity.KINDS), as the guide says it."""
 
 
 @click.command(
@@ -26,9 +37,9 @@ _SHOWN: Final = 50
         "Example: amparo evidence verify"
     )
 )
-@click.option("--source", "sources", multiple=True, help=_("Only the items of this source (S-...); may be given again."))
+@source_option(_("Only the items of this source; may be given again."), multiple=True)
 @click.option("--anew", is_flag=True, help=_("Begin anew instead of where the last run was stopped."))
-@click.option("--actor", default="", help=_("Who verifies, for the custody."))
+@by_option
 @click.option("--remote", metavar="NAME", help=_("Look at the copies in this cold store instead."))
 @click.option("--copy", type=click.Path(path_type=Path), help=_("Look at a backup or another copy in this folder instead."))
 @click.option(
@@ -38,30 +49,28 @@ _SHOWN: Final = 50
 @passphrase_option
 @verb
 def verify(
-    sources: tuple[str, ...], anew: bool, actor: str, remote: str | None, copy: Path | None, remove_leftovers: bool,
+    source: tuple[str, ...], anew: bool, actor: str, remote: str | None, copy: Path | None, remove_leftovers: bool,
     passphrase_fd: int | None, folder: Path | None,
 ) -> Result:  # fmt: skip
-    if sum((bool(sources), remote is not None, copy is not None)) > 1:
+    if sum((bool(source), remote is not None, copy is not None)) > 1:
         raise click.UsageError(_("Give one of --source, --remote and --copy."))
     with opened(folder, descriptor=passphrase_fd) as session, progress(_("Verifying")) as bar:
         if remote is not None:
             return _remote(session, remote, bar)
+        for one in source:
+            known_source(session, one)
         run = (
             mending.verify_copy(session, copy, bar)
             if copy is not None
-            else integrity.verify(session, sources=sources, anew=anew, actor=actor, progress=bar)
+            else integrity.verify(session, sources=source, anew=anew, actor=actor, progress=bar)
         )
         removed = integrity.remove_strays(session) if remove_leftovers and copy is None else 0
         data = {"demo": session.demo, **asdict(run), "removed": removed}
     if run.findings:
-        lines = [_finding(one) for one in run.findings[:_SHOWN]]
-        if len(run.findings) > _SHOWN:
-            lines.append(_("... and {count:,} more; --json lists them.").format(count=len(run.findings) - _SHOWN))
-        for source, one in run.sources.items():
-            lines += _resting(source, one)
-        raise integrity.DamageFound(
-            **{**data, "damaged": len(run.findings), "report": "\n".join(lines + _rest(run, removed))}
-        )
+        lines = _listed(run.findings)
+        for handle, resting in run.sources.items():
+            lines += _resting(handle, resting)
+        raise integrity.DamageFound(**{**data, "damaged": len(run.findings), "report": "\n".join(lines + _rest(run, removed))})
     text = _("Verified: {items:,} items ({size}), all as they were sealed.").format(items=run.items, size=in_bytes(run.bytes))
     return data, "\n".join([text, *_rest(run, removed)])
 
@@ -75,15 +84,24 @@ def _remote(session: Any, name: str, bar: Any) -> Result:
     return data, text.format(store=name, files=files)
 
 
-def _finding(one: integrity.Finding) -> str:
-    words = f"  {one.item}  {_(one.kind)}  {one.sentence}"
-    if one.source:
-        words += " " + _("Source {source}.").format(source=one.source)
-    if one.instead:
-        words += "\n    " + _("In its place lies the sealed file of {item}.").format(item=one.instead)
-    if one.derived:
-        words += "\n    " + _("Made from it: {list}").format(list=_some(one.derived))
-    return words
+def _listed(findings: list[integrity.Finding]) -> list[str]:
+    """Damaged items by what is wrong with them, and what is to be said of single ones; --json has each one's sentence."""
+    lines = []
+    kinds: dict[str, list[str]] = {}
+    for one in findings:
+        kinds.setdefault(one.kind, []).append(one.item)
+    for kind, items in kinds.items():
+        meaning = _(_MEANING[kind]) if kind in _MEANING else ""
+        lines.append(f"  {_(kind)} ({meaning}), {len(items):,}: {_some(items)}")
+    single = [one for one in findings if one.instead or one.derived or one.kind == "unreadable"]
+    for one in single[:_SHOWN]:
+        words = one.sentence if one.kind == "unreadable" else ""
+        if one.instead:
+            words += " " + _("In its place lies the sealed file of {item}.").format(item=one.instead)
+        if one.derived:
+            words += " " + _("Made from it: {list}").format(list=_some(one.derived))
+        lines.append(f"  {one.item}: {words.strip()}")
+    return lines
 
 
 def _resting(source: str, one: integrity.Resting) -> list[str]:
@@ -135,7 +153,7 @@ def _rest(run: integrity.Run, removed: int) -> list[str]:
 @click.argument("items", nargs=-1)
 @click.option("--from", "folders", multiple=True, type=click.Path(path_type=Path), help=_("A folder with a copy."))
 @click.option("--cold", "names", multiple=True, metavar="NAME", help=_("A cold store."))
-@click.option("--actor", default="", help=_("Who repairs, for the custody."))
+@by_option
 @passphrase_option
 @verb
 def repair(
@@ -155,7 +173,9 @@ def repair(
         report = "\n".join([f"  {item}: {why}" for item, why in done.left.items()][:_SHOWN])
         facts = {"items": done.left, "left": len(done.left), "repaired": len(done.repaired), "report": report}
         raise mending.NotRepaired(**{**data, **facts})
-    return data, "\n".join(lines[:_SHOWN])
+    if len(lines) > _SHOWN:
+        lines[_SHOWN:] = [_("... and {count:,} more; --json tells all.").format(count=len(lines) - _SHOWN)]
+    return data, "\n".join(lines)
 
 
 @click.command(
@@ -176,9 +196,7 @@ def parity(copy: Path, percent: int, anew: bool, check: bool, mend: bool) -> Res
         if not (check or mend):
             made = mending.make_parity(copy, percent, anew=anew, progress=bar)
             text = _("Protected: {files:,} files ({size}) by {parity} of parity; had it already: {before:,}.")
-            shown = text.format(
-                files=made.files, size=in_bytes(made.bytes), parity=in_bytes(made.parity), before=made.before
-            )
+            shown = text.format(files=made.files, size=in_bytes(made.bytes), parity=in_bytes(made.parity), before=made.before)
             return {"copy": str(copy), **asdict(made)}, shown
         found = mending.check_parity(copy, repair=mend, progress=bar)
     data = {"copy": str(copy), **asdict(found)}

@@ -23,7 +23,13 @@ Result = tuple[dict[str, Any], str]
 )
 @click.argument("handle", required=False)
 @click.option("--all", "every", is_flag=True, help=_("All groups of items that are like each other."))
-@click.option("--limit", default=50, show_default=True, help=_("How many lines or groups at most; --json tells all."))
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1),
+    help=_("How many lines or groups at most; --json tells all."),
+)
 @passphrase_option
 @verb
 def similar(handle: str | None, every: bool, limit: int, passphrase_fd: int | None, folder: Path | None) -> Result:

@@ -8,6 +8,7 @@ import click
 from amparo.app import evidence_redact
 from amparo.cli.common import opened, passphrase_option, verb
 from amparo.cli.evidence import brief
+from amparo.cli.evidence_shared import by_option
 from amparo.evidence import redact as plain
 from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_, _, ngettext
@@ -35,7 +36,7 @@ class NothingAsked(BadInput):
 @click.option("--accept", default="all", show_default=True, help=_("Which numbers of the preview go: 1-3,7 or all."))
 @click.option("--preview", is_flag=True, help=_("Only list what would go."))
 @click.option("--reason", default="", help=_("Why; kept in the custody of both."))
-@click.option("--actor", default="", help=_("Who redacts; kept in the custody of both."))
+@by_option
 @click.option("--lines", is_flag=True, help=_("In a PDF, cover whole lines, so that no width tells how long a word was."))
 @click.option("--searchable", is_flag=True, help=_("In a PDF, lay the remaining words back as an unseen layer."))
 @click.option("--annotations", is_flag=True, help=_("In a PDF, draw comments and form fields too, and search them."))

@@ -1,5 +1,6 @@
 """The verbs ``amparo evidence authority``, ``timestamp`` and ``proofs``: who is asked, asking, and what the answers prove."""
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,18 @@ from amparo.app import evidence_time as timing
 from amparo.app.session import Session
 from amparo.cli.common import opened, passphrase_option, verb
 from amparo.evidence.time import wire
-from amparo.evidence.time.queue import OTS, RFC3161
+from amparo.evidence.time.queue import OTS, RFC3161, WANTED
 from amparo.evidence.time.wire import Way
 from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_, _, ngettext
 
 Result = tuple[dict[str, Any], str]
 _CHAIN = 256 << 10
+
+
+class BadProxy(BadInput):
+    template = N_("“{proxy}” is no HTTP CONNECT proxy; write http://HOST:PORT (Tor: its HTTPTunnelPort, not the SOCKS port).")
+    exit_code = 2
 
 
 class CertificatesNeeded(BadInput):
@@ -29,8 +35,8 @@ class CertificatesNeeded(BadInput):
 @click.command(
     help=_(
         "Name an authority that stamps the time (RFC 3161), or with --calendar an OpenTimestamps calendar; without arguments, "
-        "list those that are known. Take the certificates from the authority itself and compare their fingerprints: without "
-        "that, a stamp proves nothing.\n\n"
+        "list those that are known and how much waits for each. Take the certificates from the authority itself and compare "
+        "their fingerprints: without that, a stamp proves nothing.\n\n"
         "Example: amparo evidence authority first --url https://tsa.example.org/tsr --certificates chain.pem"
     )
 )
@@ -67,8 +73,17 @@ def authority(
             return {"demo": session.demo, "authority": name, "url": url, "certificates": lines}, text
         held = timing.book(session)
         active = [*held.active, *held.signers]
-        data = {"demo": session.demo, "authorities": [{"name": one.name, "kind": one.kind, "url": one.url} for one in active]}
-    return data, "\n".join(f"{one.name}  {one.kind}  {one.url}" for one in active) or _("No authority is asked.")
+        queued = Counter(one.name for kind in WANTED for one, _row in held.pending(kind))
+        data = {
+            "demo": session.demo,
+            "authorities": [
+                {"name": one.name, "kind": one.kind, "url": one.url, "waiting": queued[one.name]} for one in active
+            ],
+        }
+    lines = [f"{one.name}  {one.kind}  {one.url}  " + _("waiting: {count:,}").format(count=queued[one.name]) for one in active]
+    if queued:
+        lines.append(_("`amparo evidence timestamp --send` sends what waits."))
+    return data, "\n".join(lines) or _("No authority is asked.")
 
 
 @click.command(
@@ -99,7 +114,10 @@ def timestamp(
     headers: Path | None, proof: Path | None, list_due: bool, renew: bool, passphrase_fd: int | None, folder: Path | None,
 ) -> Result:  # fmt: skip
     if proxy:
-        wire.check_address(proxy)
+        try:
+            wire.check_address(proxy)
+        except BadInput:
+            raise BadProxy(proxy=proxy) from None
     with opened(folder, descriptor=passphrase_fd) as session:
         data: dict[str, Any] = {"demo": session.demo}
         lines: list[str] = []
@@ -151,10 +169,15 @@ def _import(session: Session, handles: tuple[str, ...], proof: Path, data: dict[
 
 def _tell(outcome: timing.Outcome, name: str, data: dict[str, Any], lines: list[str]) -> None:
     data[name] = {"done": outcome.done, "waiting": outcome.waiting, "failed": outcome.failed}
-    lines += [*outcome.done, *outcome.waiting]
-    lines += [_("Failed: {line}").format(line=line) for line in outcome.failed]
+    lines += _once([*outcome.done, *outcome.waiting])
+    lines += _once([_("Failed: {line}").format(line=line) for line in outcome.failed])
     if not (outcome.done or outcome.waiting or outcome.failed):
-        lines.append(_("Nothing was queued."))
+        lines.append(_("Nothing waits for an answer; `amparo evidence timestamp` queues."))
+
+
+def _once(lines: list[str]) -> list[str]:
+    """Each line once, and how often it came."""
+    return [f"{line} (× {count:,})" if count > 1 else line for line, count in Counter(lines).items()]
 
 
 def _due(session: Session, data: dict[str, Any], lines: list[str]) -> None:

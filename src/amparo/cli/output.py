@@ -44,6 +44,10 @@ class BadOverride(BadInput):
     help=_("Let one finding out, for a reason that the dossier itself will print."),
 )
 @click.option("--title", default="", help=_("The title on its first page."))
+@click.option(
+    "--event", "events", multiple=True, metavar="HANDLE",
+    help=_("Only what tells of this event and of what belongs to it, with whatever contradicts it; may be given again."),
+)
 @passphrase_option
 @verb
 def dossier(
@@ -54,10 +58,11 @@ def dossier(
     out: Path,
     overrides: tuple[str, ...],
     title: str,
+    events: tuple[str, ...],
     passphrase_fd: int | None,
     folder: Path | None,
 ) -> Result:
-    asked = release.Asked(purpose, audience, tuple(override_pair(text) for text in overrides), form, title)
+    asked = release.Asked(purpose, audience, tuple(override_pair(text) for text in overrides), form, title, events)
     with opened(folder, identities=True, descriptor=passphrase_fd) as session:
         data = release.dossier(session, asked, out)
     written = _("Wrote {file} ({bytes} bytes, SHA-256 {sha256}).").format(**data)

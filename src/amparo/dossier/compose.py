@@ -12,7 +12,8 @@ from amparo.dossier import tables
 from amparo.dossier.gather import Gathered, Told
 from amparo.dossier.manifest import ClaimRef, Manifest, Override, Source, SourceFile
 from amparo.dossier.sections import Sections
-from amparo.kernel.i18n import _
+from amparo.kernel.errors import NotFound
+from amparo.kernel.i18n import N_, _
 from amparo.record import vocabulary
 from amparo.record.items import Custody, Item
 from amparo.record.testimony import TestimonyView
@@ -22,7 +23,8 @@ from amparo.record.view import RecordView
 @dataclass(frozen=True, slots=True)
 class Options:
     """What is asked for. ``head_hash`` (hex) and ``head_date`` (ISO day) of the ledger, entries about access left aside;
-    ``overrides``: (finding, reason) let out at the gate; ``title`` "" takes the widest event's label.
+    ``overrides``: (finding, reason) let out at the gate; ``title`` "" takes the widest event's label;
+    ``events`` handles of those it is about, none for the whole record.
     """
 
     purpose: str
@@ -33,20 +35,25 @@ class Options:
     overrides: tuple[tuple[str, str], ...] = ()
     title: str = ""
     language: str = "en"
+    events: tuple[str, ...] = ()
 
 
 def compose(view: RecordView, testimony: TestimonyView | None, options: Options) -> Manifest:
-    """The manifest of all that the record holds."""
-    record = Gathered(view)
+    """The manifest of all that the record holds, or of what tells of the chosen events. Raises NoSuchEvent."""
+    record = Gathered(view, options.events)
+    chosen = _chosen(record, options.events)
     sections = Sections(record)
     contradictions = tables.contradictions(record)
     assessments = [item.assessment for item in contradictions if item.assessment]
     matrix = tables.matrix(record, sections)
     manifest = Manifest(
-        title=options.title or _title(record), head_hash=options.head_hash, head_date=options.head_date,
+        title=options.title or (chosen[0][1] if chosen else _title(record)),
+        head_hash=options.head_hash, head_date=options.head_date,
         purpose=options.purpose, audience=options.audience, language=options.language, demo=options.demo,
-        standards=_standards({item.standard for item in assessments}), counts=tuple(sorted(view.counts().items())),
-        figures=tables.figures(record), ground_counts=_ground_counts(view), marks=sections.marks(),
+        standards=_standards({item.standard for item in assessments}),
+        counts=() if chosen else tuple(sorted(view.counts().items())),
+        figures=tables.figures(record), marks=sections.marks(), chosen=chosen,
+        ground_counts=() if chosen else _ground_counts(view),  # counts of two selections would tell one act by subtraction
         contradictions=contradictions,
         events=sections.of("events"), measures=sections.of("measures"), proceedings=sections.of("proceedings"),
         protection=sections.of("protection"), actors=tables.actors(record, sections), matrix=matrix,
@@ -54,6 +61,13 @@ def compose(view: RecordView, testimony: TestimonyView | None, options: Options)
     )  # fmt: skip
     claims = tuple(_reference(record, record.told[handle]) for handle in _cited(manifest) if handle in record.told)
     return replace(manifest, claims=claims, sources=_sources(record, testimony, claims), persons=_persons(record))
+
+
+def claims_at(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    """Where, as ``texts_of`` says it -> the claims (or the source) that stand there: where to mend what the gate found."""
+    found = {_("paragraph {n}").format(n=paragraph.number): paragraph.claims() for paragraph in manifest.paragraphs()}
+    found |= {_("source {handle}").format(handle=source.handle): (source.handle,) for source in manifest.sources}
+    return found | {_("claim {handle}").format(handle=claim.handle): (claim.handle,) for claim in manifest.claims}
 
 
 def sources_of(manifest: Manifest) -> frozenset[str]:
@@ -94,6 +108,18 @@ def texts_of(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield _("claim {handle}").format(handle=claim.handle), f"{claim.key} {claim.locator} {claim.speaker}"
     for override in manifest.overrides:
         yield _("overrides"), override.reason
+
+
+class NoSuchEvent(NotFound):
+    template = N_("There is no event {handle} to make a dossier of; `amparo search --kind event` finds those that there are.")
+
+
+def _chosen(record: Gathered, events: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    for handle in events:
+        entity = record.entities.get(handle)
+        if entity is None or entity.kind != "event":
+            raise NoSuchEvent(handle=handle[:40])
+    return tuple((handle, record.label(handle)) for handle in events)
 
 
 def _title(record: Gathered) -> str:

@@ -6,7 +6,7 @@ is not in office. Only the view's own questions are asked.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from amparo.record.model import DENIED, Claim, Entity
 from amparo.record.view import RETRACTED, SUPERSEDED, RecordView, StoredClaim
 
 LAST_DAY = 1 << 40
+OFFICES = ("office held", "commands", "in charge of", "member of")
 RETRACTED_STANCE = "retracted"
 _MASKED = ("text", "value", "reason", "locator", "speaker")
 
@@ -44,7 +45,8 @@ class Told:
 class Gathered:
     """The record as the dossier sees it. Reads once, answers often."""
 
-    def __init__(self, view: RecordView) -> None:
+    def __init__(self, view: RecordView, events: Collection[str] = ()) -> None:
+        """All of it, or with ``events`` (handles) what tells of them: see ``_choose``."""
         self.view = view
         found_entities = view.entities()
         self.handle_of = {e.key: e.handle for e in found_entities if e.kind == "person" and not e.official and e.key}
@@ -56,6 +58,40 @@ class Gathered:
             if found:
                 self.by_subject[handle] = found
         self.told: dict[str, Told] = {told.claim.handle: told for found in self.by_subject.values() for told in found}
+        if events:
+            self._choose(events)
+
+    def _choose(self, events: Collection[str]) -> None:
+        """Keep what tells of the events and of what belongs to them, whatever stands in one passage with it or speaks for or
+        against it, and the offices of those it names: nobody can leave a denial out by choosing.
+        """
+        within = [handle for handle in self.by_subject if self._within(handle, events)]
+        kept = self._whole_passages({told.claim.handle for handle in within for told in self.by_subject[handle]})
+        linked = {end for claim in kept for link in self.view.links(claim) for end in (link.of, link.to)}
+        kept = self._whole_passages(kept | linked & self.told.keys())
+        named = {self.told[claim].claim.value for claim in kept}
+        offices = {told.claim.handle for handle in named & self.by_subject.keys() for told in self.by_subject[handle]
+                   if told.claim.property in OFFICES}  # fmt: skip
+        kept |= offices
+        chosen = {handle: [told for told in found if told.claim.handle in kept] for handle, found in self.by_subject.items()}
+        self.by_subject = {handle: found for handle, found in chosen.items() if found}
+        self.told = {claim: told for claim, told in self.told.items() if claim in kept}
+
+    def _whole_passages(self, claims: set[str]) -> set[str]:
+        """The claims, and those of the same passages: sentences lean on each other."""
+        passages = {self.told[claim].claim.passage for claim in claims} - {""}
+        return claims | {claim for claim, told in self.told.items() if told.claim.passage in passages}
+
+    def _within(self, handle: str, events: Collection[str]) -> bool:
+        """True if the thing is one of the events or belongs to one, through however many others."""
+        seen: set[str] = set()
+        while handle not in seen:
+            if handle in events:
+                return True
+            seen.add(handle)
+            entity = self.entities.get(handle)
+            handle = entity.parent if entity is not None else handle
+        return False
 
     def by_handle(self, text: str) -> str:
         """A text as printed: affected persons by handle, also where a table of ours called them by its own code (``V-004``)."""

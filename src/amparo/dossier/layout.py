@@ -50,6 +50,7 @@ def data(manifest: Manifest) -> dict[str, Any]:
         "words": shape.words(), "language": manifest.language, "title": clean(manifest.title), "demo": manifest.demo,
         "date": manifest.head_date, "date words": words.day(date.fromisoformat(manifest.head_date)),
         "hash": manifest.head_hash, "purpose": words.plain(manifest.purpose), "audience": words.plain(manifest.audience),
+        "chosen": [clean(f"{handle} {label}".strip()) for handle, label in manifest.chosen],
         "standards": [_label(_LADDER, standard) for standard in manifest.standards],
         "counts": [[words.counted(kind), str(count)] for kind, count in manifest.counts],
         "figures": [shape.figure(figure) for figure in manifest.figures],

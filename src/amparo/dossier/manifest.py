@@ -201,7 +201,8 @@ class Override:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """A dossier. ``head_hash`` hex and ``head_date`` (ISO day, UTC) of the ledger; ``standards`` the standards of proof used;
-    ``ground_counts`` (ground, cell as printed); ``demo`` true for a demonstration workspace.
+    ``ground_counts`` (ground, cell as printed); ``demo`` true for a demonstration workspace; ``chosen`` (handle, label) of the
+    events it is about, none if it is about the whole record.
     """
 
     title: str
@@ -228,6 +229,7 @@ class Manifest:
     claims: tuple[ClaimRef, ...] = ()
     overrides: tuple[Override, ...] = ()
     persons: tuple[tuple[str, str], ...] = ()
+    chosen: tuple[tuple[str, str], ...] = ()
 
     def sections(self) -> Iterator[Section]:
         """All sections in the order of their paragraphs' numbers."""

@@ -7,7 +7,7 @@ of which there is no record is shown as such and never as one that refused.
 from collections.abc import Iterator
 
 from amparo.dossier import states, words
-from amparo.dossier.gather import Gathered, Told, first_day
+from amparo.dossier.gather import OFFICES, Gathered, Told, first_day
 from amparo.dossier.manifest import (
     Actor,
     Assessment,
@@ -28,7 +28,6 @@ _FIGURES = (
     "number affected", "number evacuated", "number resettled", "number granted asylum", "number of visas",
 )  # fmt: skip
 _NAMED_AS = ("perpetrator", "involved party", "accused", "used by")
-_COMMAND = ("office held", "commands", "in charge of", "member of")
 
 
 def figures(record: Gathered) -> tuple[Figure, ...]:
@@ -107,7 +106,7 @@ def actors(record: Gathered, sections: Sections) -> tuple[Actor, ...]:
             named.setdefault(claim.value, set()).add(number)
         if claim.property in ("commands", "in charge of"):
             named.setdefault(claim.subject, set()).add(number)
-        if claim.property in _COMMAND:
+        if claim.property in OFFICES:
             command.setdefault(claim.subject, []).append(told)
     actors = []
     for handle, numbers in named.items():

@@ -16,6 +16,7 @@ WORDS: dict[str, str] = {
     "head hash": N_("Head of the ledger"),
     "purpose": N_("Purpose"),
     "audience": N_("For"),
+    "chosen": N_("Only what tells of"),
     "standard": N_("Standards of proof used"),
     "no standard": N_("none: no claim has been assessed"),
     "what it is": N_(

@@ -216,12 +216,8 @@ def encoding(head: bytes) -> str:
     for mark, name in _BOMS:
         if head.startswith(mark):
             return name
-    even, odd = head[0::2], head[1::2]
-    for high, low, name in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
-        latin = high.count(0) * 10 > len(high) * 4 and low.count(0) * 10 < len(low)
-        other = len(high) > 16 and (high.count(0) + high.count(4) + high.count(6)) * 10 > len(high) * 9  # Cyrillic, Arabic
-        if len(head) >= 4 and (latin or other) and not _CONTROLS.search(head[: len(head) & ~1].decode(name, "replace")):
-            return name
+    if (head.count(0) + head.count(4) + head.count(6)) * 10 > len(head) * 2 and (coding := _wide(head)):
+        return coding
     if head.translate(None, _BINARY) != head:
         return ""
     for cut in range(4):  # the last letter may have been cut
@@ -231,6 +227,17 @@ def encoding(head: bytes) -> str:
             continue
         return "utf-8"
     return "8-bit"
+
+
+def _wide(head: bytes) -> str:
+    """UTF-16 without a mark, by the bytes its letters have in common."""
+    even, odd = head[0::2], head[1::2]
+    for high, low, name in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
+        latin = high.count(0) * 10 > len(high) * 4 and low.count(0) * 10 < len(low)
+        other = len(high) > 16 and (high.count(0) + high.count(4) + high.count(6)) * 10 > len(high) * 9  # Cyrillic, Arabic
+        if len(head) >= 4 and (latin or other) and not _CONTROLS.search(head[: len(head) & ~1].decode(name, "replace")):
+            return name
+    return ""
 
 
 def _text(head: bytes, suffix: str) -> str:

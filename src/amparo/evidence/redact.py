@@ -94,6 +94,13 @@ class NoSuchPage(BadInput):
     template = N_("A box names page {page}, but {item} has {count}; no copy was made.")
 
 
+class BoxOutside(BadInput):
+    template = N_(
+        "The box {box} covers nothing of page {page} of {item}, which is {width} wide and {height} high; no copy was made. "
+        "Measure it from the page's top left."
+    )
+
+
 class RedactionIncomplete(Unverified):
     template = N_(
         "The redacted copy was read again and was not clean, so it was destroyed and nothing was kept: {places}. Add a box "

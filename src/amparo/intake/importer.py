@@ -366,7 +366,7 @@ class _Run:
         found = self.registry.find(self.plan.dataset, key, type)
         if found is None or found[1] != digest(type, record):
             record[0] = found[0] if found else self.registry.allocate(kind)
-        self._keep_row("record", type, (self.plan.dataset, key), record, "", "")
+        self._keep_row("record", type, (self.plan.dataset, key), record, "", record[0])  # a part of its own
 
     def _keep_row(
         self, compartment: str, type: str, known_as: tuple[str, str], row: list[Any], source: str, person: str

@@ -165,6 +165,18 @@ class Consent(Row):
 
 
 @dataclass(slots=True)
+class SavedSearch(Row):
+    """A search somebody wants to make again: ``id`` random; ``filters`` [name, value] pairs; ``saved`` ms since 1970 UTC."""
+
+    TYPE: ClassVar[str] = "searches@1"
+    id: str
+    name: str = ""
+    words: str = ""
+    filters: list[list[str]] = field(default_factory=list)
+    saved: int = 0
+
+
+@dataclass(slots=True)
 class Name:
     """One name of a person, as written: ``kind`` name, alias, patronymic form, nickname; ``script`` Latn, Cyrl, Arab."""
 

@@ -17,7 +17,7 @@ from amparo.kernel.errors import AmparoError
 from amparo.kernel.ids import is_handle
 from amparo.record import items, tokens
 from amparo.record.digest import digest
-from amparo.record.model import Assessment, Claim, Consent, Entity, Identity, Link, Passage
+from amparo.record.model import Assessment, Claim, Consent, Entity, Identity, Link, Passage, SavedSearch
 from amparo.vault.database import Database, Value
 
 _COMMIT_ROWS = 200_000
@@ -69,7 +69,7 @@ class Shape:
         return full if row and tuple(map(type, full)) == self.types else None
 
 
-_MODELS: tuple[type[Any], ...] = (Entity, Claim, Link, Assessment, Consent, Identity, Passage, *items.ROWS)
+_MODELS: tuple[type[Any], ...] = (Entity, Claim, Link, Assessment, Consent, SavedSearch, Identity, Passage, *items.ROWS)
 SHAPES = {model.TYPE: Shape(model) for model in _MODELS}
 UNREADABLE = "unreadable"
 _VERSION = f"1 {tokens.FINGERPRINT} {[len(shape.blank) for shape in SHAPES.values()]}"
@@ -200,7 +200,7 @@ class Store:
             self._load()
 
     def _begin_building(self) -> None:
-        self.db.execute("INSERT INTO meta VALUES ('building', '1')")
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES ('building', '1')")
         self.db.careless(True)  # from here on a half-built file is thrown away, not mended
         for name in self.LATE:
             self.db.execute(f"DROP INDEX IF EXISTS {name}")

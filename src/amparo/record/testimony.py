@@ -74,8 +74,14 @@ class TestimonyView(Store):
 
     def _put(self, part: int, type: str, given: list[Any]) -> None:
         super()._put(part, type, given)
-        if type == Item.TYPE:
+        if type == Item.TYPE and not self._alone(given[0]):
             self._settle(given[0])
+
+    def _alone(self, handle: Any) -> bool:
+        """True if the row that was just put is by the device its handle names, and the only one."""
+        if not isinstance(handle, str) or not ids.is_handle(handle) or ids.parse(handle).device != self._device:
+            return False
+        return self.db.execute("SELECT count(*) FROM rows WHERE type = ? AND id = ?", (Item.TYPE, handle)) == [(1,)]
 
     def _erase_part(self, part: int, ids: list[int]) -> None:
         items = [row[0] for row in self.db.execute("SELECT id FROM rows WHERE part = ? AND type = ?", (part, Item.TYPE))]

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cbor2
+
 from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadHandle
 from amparo.record import ground, vocabulary
 from amparo.record.digest import digest
 from amparo.record.ground import GroundCounts, mask
-from amparo.record.model import AFFIRMED, Assessment, Claim, Consent, Entity, Link
+from amparo.record.model import AFFIRMED, Assessment, Claim, Consent, Entity, Link, SavedSearch
 from amparo.record.store import Origin
 from amparo.record.writer import (
     CLAIM_COLUMNS,
@@ -180,6 +182,16 @@ class RecordView(RecordWriter):
         where = "kind = 'source' AND type <> 'table' AND basis NOT IN ('published source', 'consent') ORDER BY n LIMIT"
         return self._entities(f"{where} {limit:d}")
 
+    def tables(self, limit: int, offset: int = 0) -> list[tuple[Origin, Entity]]:
+        """The sources that are imported tables, the last to come first, each with where it lies in the ledger."""
+        columns = ", ".join(f"e.{name.strip()}" for name in ENTITY_COLUMNS.split(","))
+        found = self.db.execute(
+            f"SELECT p.device, p.seq, p.part, {columns} FROM entities e JOIN parts p ON p.id = e.part"
+            " WHERE e.current AND e.kind = 'source' AND e.type = 'table'"
+            f" ORDER BY e.n DESC LIMIT {limit:d} OFFSET {offset:d}"
+        )
+        return [(Origin(*row[:3]), _entity(row[3:])) for row in found]
+
     def _told_of(self, part: int, type: str, numbers: Sequence[int]) -> tuple[int, list[str]]:
         if type == Claim.TYPE:
             return len(numbers), [str(ids.unpack("claim", number)) for number in numbers[:_FEW]]
@@ -228,6 +240,14 @@ class RecordView(RecordWriter):
         where, values = ("1", ()) if person is None else ("person = ? AND person <> ''", (person,))
         return [Consent.from_row(row) for row in self.rows(Consent.TYPE, where, values)]
 
+    def searches(self) -> list[tuple[Origin, SavedSearch]]:
+        """What somebody saved to search for again, each with where it lies in the ledger."""
+        found = self.db.execute(
+            "SELECT p.device, p.seq, p.part, r.row FROM rows r JOIN parts p ON p.id = r.part WHERE r.type = ? ORDER BY r.n",
+            (SavedSearch.TYPE,),
+        )
+        return [(Origin(*place), SavedSearch.from_row(cbor2.loads(row))) for *place, row in found]
+
     # -- persons and sources -------------------------------------------------------------------------------------------
 
     def sources_of_person(self, person: str) -> list[str]:
@@ -265,6 +285,24 @@ class RecordView(RecordWriter):
             " UNION SELECT part FROM rows WHERE a = :s AND a <> '' AND type = 'consents@1'",
             {"s": source},
         )
+
+    def remarks_on(self, origins: Iterable[Origin]) -> tuple[list[Origin], list[tuple[str, list[Any]]]]:
+        """The parts with links and assessments that speak of the claims in some parts; and (type, row) of what in them speaks
+        of other claims only. What was written about a person's words tells of the person.
+        """
+        gone = self.db.execute(
+            "SELECT c.id FROM json_each(?) o JOIN parts p ON p.device = json_extract(o.value, '$[0]')"
+            " AND p.seq = json_extract(o.value, '$[1]') AND p.part = json_extract(o.value, '$[2]')"
+            " JOIN (SELECT id, part FROM claims UNION ALL SELECT id, part FROM grounds) c ON c.part = p.id",
+            (json.dumps([list(origin) for origin in origins]),),
+        )
+        claims = {str(ids.unpack("claim", number)) for (number,) in gone}
+        found = self.db.execute("SELECT part, type, current, row FROM rows WHERE type IN (?, ?)", (Link.TYPE, Assessment.TYPE))
+        remarks = [(part, type, current, cbor2.loads(row)) for part, type, current, row in found]
+        parts = {part for part, type, _current, row in remarks if claims & _spoken_of(type, row)}
+        rest = [(type, row) for part, type, current, row in remarks if part in parts and current
+                and not claims & _spoken_of(type, row)]  # fmt: skip
+        return self._origins("SELECT value FROM json_each(:parts)", {"parts": json.dumps(sorted(parts))}), rest
 
     # -- numbers -------------------------------------------------------------------------------------------------------
 
@@ -304,6 +342,15 @@ class RecordView(RecordWriter):
             if type in (Link.TYPE, Assessment.TYPE, Consent.TYPE):
                 counts[type.partition("s@")[0]] = n
         return counts
+
+
+def _spoken_of(type: str, row: list[Any]) -> set[str]:
+    """The claims a link or an assessment is about."""
+    if type == Link.TYPE:
+        link = Link.from_row(row)
+        return {link.of, link.to}
+    found = Assessment.from_row(row)
+    return {*found.claims_for, *found.claims_against}
 
 
 def personal(claim: Claim) -> bool:

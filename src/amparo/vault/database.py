@@ -99,11 +99,17 @@ class Database:
     def careless(self, on: bool) -> None:  # noqa: FBT001
         """Write without a journal while a view is built from nothing; turned off, the file is synced and journalled again.
 
-        A crash in between leaves a file that cannot be trusted: the caller marks it as such before and unmarks it after.
+        A crash in between leaves a file that cannot be trusted: the caller marks it as such before and unmarks it after. While
+        another program has the file open, all is written as carefully as ever.
         """
         if on:
-            self.execute("PRAGMA journal_mode = OFF")  # first: this still syncs what was written before, the mark among it
-            self.execute("PRAGMA synchronous = OFF")
+            try:  # the journal first: this still syncs what was written before, the mark among it
+                self._db.execute("PRAGMA journal_mode = OFF")
+            except sqlcipher3.DatabaseError as error:
+                if "locked" not in str(error):
+                    raise self._refusal(error) from None
+            else:
+                self.execute("PRAGMA synchronous = OFF")
             return
         if self.path is not None:
             with self.path.open("rb+") as file:

@@ -1,7 +1,8 @@
 """All routes and what they share: the language, the lock, and an error as one sentence on a page.
 
-Invariant: while the workspace is locked every page but those of ``pages.entrance`` leads to the passphrase; a traceback never
-reaches a page, for it could hold words of testimony.
+Invariant: while the workspace is locked every page but those of ``pages.entrance`` leads to the passphrase, and between the
+wish to lock and the end of this process no page shows anything; a traceback never reaches a page, for it could hold words
+of testimony.
 """
 
 import traceback
@@ -17,10 +18,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from amparo.app.session import CompartmentLocked
+from amparo.app.uploads import Uploads
 from amparo.kernel import errors, i18n
 from amparo.kernel.errors import AmparoError
 from amparo.web.desk import Desk, PagesLocked
 from amparo.web.guard import Door, Guard
+from amparo.web.jobs import Jobs
 from amparo.web.pages import ROUTES, entrance
 from amparo.web.render import language_of, page, see
 
@@ -39,7 +42,7 @@ def make(folder: Path, door: Door, told: Callable[[dict[str, Any]], None], *, fr
     app = Starlette(routes=[*routes, Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))],
                     exception_handlers={404: _not_found, 405: _not_found})  # fmt: skip
     app.state.desk, app.state.door, app.state.told = Desk(folder, fresh=fresh), door, told
-    app.state.searches = {}
+    app.state.searches, app.state.jobs, app.state.uploads = {}, Jobs(folder), Uploads(folder)
     return Guard(app, door)
 
 
@@ -51,6 +54,8 @@ def _careful(route: Route) -> Handler:
     async def handler(request: Request) -> Response:
         with i18n.speaking(language_of(request)):
             try:
+                if request.app.state.desk.leaving and endpoint is not entrance.alive:
+                    return page(request, "locking", status=202)
                 if not free and not request.app.state.desk.open:
                     return see("/unlock")
                 return await endpoint(request)

@@ -3,6 +3,7 @@
 Invariant: no part of a form is ever written to the disk; one with too many fields is refused before it is understood.
 """
 
+import re
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,9 @@ from amparo.kernel.i18n import N_
 
 _FIELDS: Final = 400
 _TYPE: Final = "application/x-www-form-urlencoded"
+
+
+_PATH: Final = re.compile(r"(/[A-Za-z0-9_-]+)+", re.ASCII)
 
 
 class NotAForm(BadInput):
@@ -41,6 +45,11 @@ class Form:
     def values(self) -> dict[str, str]:
         """Field -> last value: to show a form again as it was typed."""
         return {name: values[-1] for name, values in self._fields.items()}
+
+
+def path_here(text: str) -> str:
+    """A path of this server to go back to, which nobody can bend into another server's address; "/" for anything else."""
+    return text if _PATH.fullmatch(text) else "/"
 
 
 async def read(request: Request) -> Form:

@@ -31,7 +31,7 @@ def _environment() -> jinja2.Environment:
     )  # fmt: skip
     made.install_gettext_callables(i18n._, i18n.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {"number": number, "moment": moment, "term": term, "property": property_label, "kind": kind_label}
-    made.filters["done"] = done
+    made.filters |= {"done": done, "word": word}
     made.tests["handle"] = ids.is_handle
     made.globals["version"] = __version__
     return made
@@ -55,6 +55,11 @@ def term(value: str, property: str) -> str:
     if known is not None and known.value.startswith("term:"):
         return vocabulary.load().label(known.value[5:], value)
     return value
+
+
+def word(id: str, vocabulary_name: str) -> str:
+    """A term of a vocabulary as a reader reads it."""
+    return vocabulary.load().label(vocabulary_name, id)
 
 
 def property_label(id: str) -> str:

@@ -7,6 +7,9 @@ from typing import Final
 
 from starlette.routing import Route
 
-from amparo.web.pages import entrance, home, searching, things
+from amparo.web.pages import assessing, dossiers, entrance, home, interviews, jobs, keeping, people, searching, things, uploads
 
-ROUTES: Final[list[Route]] = [*entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *things.ROUTES]
+ROUTES: Final[list[Route]] = [
+    *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
+    *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *things.ROUTES,
+]  # fmt: skip

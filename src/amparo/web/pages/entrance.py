@@ -3,7 +3,6 @@
 Invariant: these are the only pages that answer while the workspace is locked, and none shows anything of it.
 """
 
-import re
 from typing import Final
 
 from starlette.background import BackgroundTask
@@ -17,9 +16,6 @@ from amparo.vault.slots import Passphrase
 from amparo.web import forms
 from amparo.web.guard import COOKIE
 from amparo.web.render import LANGUAGE_COOKIE, page, see
-
-_PATH: Final = re.compile(r"(/[A-Za-z0-9_-]+)+", re.ASCII)
-"""A path of this server, which nobody can bend into another server's address."""
 
 
 async def enter(request: Request) -> Response:
@@ -59,6 +55,7 @@ async def unlock(request: Request) -> Response:
 
 async def lock(request: Request) -> Response:
     """Send the browser away from what it shows, then end this process and its keys."""
+    request.app.state.desk.leave()
     answer = see("/unlock")
     answer.background = BackgroundTask(request.app.state.desk.lock)
     answer.headers["clear-site-data"] = '"cache"'
@@ -71,6 +68,7 @@ async def show_panic(request: Request) -> Response:
 
 async def panic(request: Request) -> Response:
     """Destroy the key slots: asked once, by the page before."""
+    request.app.state.desk.leave()
     answer = page(request, "destroyed")
     answer.background = BackgroundTask(request.app.state.desk.panic)
     return answer
@@ -84,7 +82,7 @@ async def alive(request: Request) -> Response:
 async def language(request: Request) -> Response:
     """Remember the language of the pages."""
     form = await forms.read(request)
-    answer = see(form["back"] if _PATH.fullmatch(form["back"]) else "/")
+    answer = see(forms.path_here(form["back"]))
     if form["language"] in i18n.languages():
         answer.set_cookie(LANGUAGE_COOKIE, form["language"], path="/", httponly=True, samesite="strict", max_age=366 * 86_400)
     return answer

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from amparo.app import desk_work
+from amparo.app import desk_searches, desk_work
 from amparo.kernel import ids
 from amparo.kernel.errors import NotFound
 from amparo.kernel.i18n import N_
@@ -34,12 +34,17 @@ async def search(request: Request) -> Response:
     filters = {name: form[name] for name in (*FACETS, "property") if form[name]}
     if not filters and ids.is_handle(words.upper()):
         return see(f"/{words.upper()}")
+    return see(f"/search/{keep(request, words, filters)}")
+
+
+def keep(request: Request, words: str, filters: dict[str, str]) -> str:
+    """Keep a search in this process; returns the random name that its address bears."""
     kept = request.app.state.searches
     while len(kept) >= _KEPT:
         kept.pop(next(iter(kept)))
     name = secrets.token_urlsafe(9)
     kept[name] = {"words": words, "filters": filters}
-    return see(f"/search/{name}")
+    return name
 
 
 async def empty(request: Request) -> Response:
@@ -60,7 +65,8 @@ async def _show(request: Request, kept: dict[str, Any], name: str) -> Response:
     result = await request.app.state.desk.do(
         desk_work.search, kept["words"], **kept["filters"], limit=_PAGE, offset=(at - 1) * _PAGE
     )
-    shown = {"found": result, "words": kept["words"], "filters": kept["filters"], "name": name, "at": at,
+    saved = await request.app.state.desk.do(desk_searches.saved)
+    shown = {"found": result, "saved": saved, "words": kept["words"], "filters": kept["filters"], "name": name, "at": at,
              "pages": max(1, -(-int(result["total"]) // _PAGE))}  # fmt: skip
     return page(request, "search", shown)
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from amparo.app import desk_things, people, reading
+from amparo.app import desk_things, reading
 from amparo.kernel.errors import AmparoError
 from amparo.record.model import ACCESS, POLARITIES, STANCES, VOLUNTARINESS
 from amparo.web import forms
@@ -50,8 +50,7 @@ async def correct(request: Request) -> Response:
     form = await forms.read(request)
     handle = request.path_params["handle"]
     try:
-        fields = await request.app.state.desk.do(desk_things.changed_fields, handle, form.values())
-        new = await request.app.state.desk.do(people.correct, handle, fields, form["reason"])
+        new = await request.app.state.desk.act("correct", handle=handle, typed=form.values(), reason=form["reason"])
     except AmparoError as error:
         return await _correcting(request, form.values(), str(error))
     return see(f"/{new}")
