@@ -553,4 +553,3 @@ def test_nothing_of_a_conversation_is_in_the_browsers_profile(chromium: Any, pag
             assert coded not in kept, word
     shutil.rmtree(profile)
     pages.ask(f"{draft}/discard", {})
-

@@ -284,8 +284,12 @@ def _allowed(text: str) -> set[tuple[str, str]]:
         return set()
     audiences = re.findall(r'<th scope="col">([^<]*)</th>', found[1])[1:]
     rows = re.findall(r'<th scope="row">([^<]*)</th>(.*?)</tr>', found[1], re.DOTALL)
-    return {(purpose, audience) for purpose, cells in rows
-            for audience, cell in zip(audiences, re.findall(r"<td>(.*?)</td>", cells, re.DOTALL), strict=True) if "yes" in cell}
+    return {
+        (purpose, audience)
+        for purpose, cells in rows
+        for audience, cell in zip(audiences, re.findall(r"<td>(.*?)</td>", cells, re.DOTALL), strict=True)
+        if "yes" in cell
+    }
 
 
 def test_consent_is_given_shown_and_taken_back(pages: Pages) -> None:

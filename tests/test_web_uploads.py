@@ -278,9 +278,7 @@ def _wait_until_empty(shell: Shell) -> None:
     assert left_over(shell) == []
 
 
-def test_an_endless_body_ends_with_a_sentence_before_the_disk_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_body_ends_with_a_sentence_before_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the room that is kept for the ledger is reached, the upload is refused, and its bytes are gone from the disk."""
     made = Uploads(tmp_path)
     place = made._own_place()

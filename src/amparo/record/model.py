@@ -13,18 +13,20 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, ClassVar, Self
 
-AFFIRMED, DENIED = "affirmed", "denied"
+from amparo.kernel.i18n import N_
+
+AFFIRMED, DENIED = N_("affirmed"), N_("denied")
 POLARITIES = (AFFIRMED, DENIED)
-ACCESS = ("direct", "hearsay", "inferred", "official", "document", "unknown")
-VOLUNTARINESS = ("free", "custodial", "suspected coerced", "unknown")
+ACCESS = (N_("direct"), N_("hearsay"), N_("inferred"), N_("official"), N_("document"), N_("unknown"))
+VOLUNTARINESS = (N_("free"), N_("custodial"), N_("suspected coerced"), N_("unknown"))
 STANCES = (
-    "allegation", "finding", "denial", "official", "report", "position", "sanction", "complaint", "rebuttal",
-    "possibly coerced",
+    N_("allegation"), N_("finding"), N_("denial"), N_("official"), N_("report"), N_("position"), N_("sanction"),
+    N_("complaint"), N_("rebuttal"), N_("possibly coerced"),
 )  # fmt: skip
-LINKS = ("supports", "contradicts", "explains", "retracts", "same origin", "undercuts")
-BASES = ("published source", "consent", "unknown")
-PURPOSES = ("record", "advocacy", "complaint", "prosecution", "publication", "casework", "research")
-AUDIENCES = ("team", "coalition", "court", "un body", "government", "press", "public")
+LINKS = (N_("supports"), N_("contradicts"), N_("explains"), N_("retracts"), N_("same origin"), N_("undercuts"))
+BASES = (N_("published source"), N_("consent"), N_("unknown"))
+PURPOSES = (N_("record"), N_("advocacy"), N_("complaint"), N_("prosecution"), N_("publication"), N_("casework"), N_("research"))
+AUDIENCES = (N_("team"), N_("coalition"), N_("court"), N_("un body"), N_("government"), N_("press"), N_("public"))
 
 
 class Row:

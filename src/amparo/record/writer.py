@@ -20,11 +20,12 @@ import cbor2
 
 from amparo.kernel import ids
 from amparo.kernel.errors import BadHandle
+from amparo.kernel.i18n import N_
 from amparo.record import ground, tokens
 from amparo.record.model import Assessment, Claim, Consent, Entity, Link
 from amparo.record.store import SHAPES, UNREADABLE, Keys, Store
 
-CURRENT, SUPERSEDED, RETRACTED = "current", "superseded", "retracted"
+CURRENT, SUPERSEDED, RETRACTED = N_("current"), N_("superseded"), N_("retracted")
 STATUSES = (CURRENT, SUPERSEDED, RETRACTED)
 CLAIM_COLUMNS = (
     "subject, property, value, text, polarity, valid, place, source, passage, locator, speaker, access, voluntariness, stance,"

@@ -151,5 +151,3 @@ async def _refuse(status: int, why: str, send: Send) -> None:
     await send({"type": "http.response.start", "status": status,
                 "headers": [(name.encode(), value.encode()) for name, value in headers.items()]})  # fmt: skip
     await send({"type": "http.response.body", "body": body})
-
-

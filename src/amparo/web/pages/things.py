@@ -28,6 +28,7 @@ class HandleConvertor(Convertor[str]):
 
 register_url_convertor("handle", HandleConvertor())
 
+
 async def thing(request: Request) -> Response:
     """Whatever bears the handle in the address."""
     handle = request.path_params["handle"]
