@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,10 @@ class Pages:
             sent |= {"Sec-Fetch-Site": "same-origin", "Origin": self.base}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         connection = http.client.HTTPConnection("127.0.0.1", int(self.host.rpartition(":")[2]), timeout=30)
-        connection.request(method, path, body, {name: value for name, value in sent.items() if value})
-        answer = connection.getresponse()
-        text = answer.read().decode("utf-8", "replace")
-        connection.close()
+        with closing(connection):
+            connection.request(method, path, body, {name: value for name, value in sent.items() if value})
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
         return Answer(answer.status, answer.headers, text)
 
     def enter(self) -> Answer:
