@@ -19,9 +19,21 @@ ROOT = Path(__file__).parent
 BUILT = ROOT / "build" / "wheel"
 # What some tests use of the system, and the Debian package that has it. Without it those tests are skipped, visibly.
 PROGRAMS = {
-    "pdftoppm": "poppler-utils", "openssl": "openssl", "restic": "restic", "bwrap": "bubblewrap", "chromium": "chromium",
-    "tesseract": "tesseract-ocr tesseract-ocr-rus tesseract-ocr-ara", "exiftool": "libimage-exiftool-perl", "flite": "flite",
+    "pdftoppm": "poppler-utils",
+    "openssl": "openssl",
+    "restic": "restic",
+    "bwrap": "bubblewrap",
+    "chromium": "chromium",
+    "tesseract": "tesseract-ocr tesseract-ocr-rus tesseract-ocr-ara",
+    "exiftool": "libimage-exiftool-perl",
+    "flite": "flite",
 }
+# What is run a second time on the installed wheel: what starts processes of its own, reads the package's data, or is the day of
+# a user from end to end. The source tree gets every test.
+PACKAGED = (
+    "wheel", "cli_journey", "app_example", "dossier_build", "evidence_journey", "evidence_sandbox", "evidence_court",
+    "evidence_readers", "ledger_vectors", "vault_agent", "web_pages", "seized_laptop",
+)  # fmt: skip
 LIBRARIES = {"archive": "libarchive13", "chromaprint": "libchromaprint1"}
 
 
@@ -37,7 +49,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build sdist and wheel, install the wheel where there is no source tree, and test what was installed."""
+    """Build sdist and wheel, install the wheel where there is no source tree, and try what was installed."""
     _system_packages(session)
     shutil.rmtree(BUILT, ignore_errors=True)
     session.run("uv", "build", "--quiet", "--out-dir", str(BUILT), str(ROOT))
@@ -55,7 +67,7 @@ def wheel(session: nox.Session) -> None:
     where = session.run(str(python), "-c", "import amparo; print(amparo.__file__)", silent=True, external=True)
     if str(BUILT / "venv") not in str(where):
         session.error(f"the tests would not use the installed wheel but {where}")
-    _pytest(session, str(python), "-m", "not slow")
+    _pytest(session, str(python), *(f"tests/test_{name}.py" for name in PACKAGED))
 
 
 @nox.session

@@ -42,7 +42,6 @@ try:
 except NoBrowser:
     pytest.skip("no Chromium on this machine: apt install chromium", allow_module_level=True)
 
-pytestmark = pytest.mark.slow  # some thirty starts of a browser
 KEY = CaptureKey.of(CompartmentKey("testimony", b"c" * 16, 1, b"k" * 32))
 CANARY = "Canary-7f3a"  # stands in a page; must be in no file in the clear
 
