@@ -13,6 +13,7 @@ from cli_kit import Shell
 from amparo.app import evidence, opening, people
 from amparo.app.session import Session, stop_asked
 from amparo.record.items import Fact, Piece
+from amparo.vault import blob_stages
 from amparo.vault.slots import Cost, Passphrase
 
 SECRETS = Passphrase("a made-up passphrase"), Passphrase("another made-up one")
@@ -68,11 +69,11 @@ def test_an_interrupted_ingest_is_finished_by_running_it_again(
 ) -> None:
     """Stopped between two batches, what was acknowledged stays, and the second run adds the rest and nothing twice."""
     monkeypatch.setattr(evidence, "_FILES", 10)
-    seen: set[int] = set()
+    monkeypatch.setattr(blob_stages, "_BATCH_FILES", 5)
+    monkeypatch.setattr(blob_stages, "PACK", 0)  # a pack for every five files
 
-    def stop_late(done: int, found: int) -> None:
-        seen.add(found)
-        if len(seen) == 2:  # in the second batch
+    def stop_late(_done: int, _found: int) -> None:
+        if list(session.testimony.items()):  # the first batch is committed, and the second being sealed
             stop_asked.set()
 
     with pytest.raises(KeyboardInterrupt):
@@ -84,6 +85,12 @@ def test_an_interrupted_ingest_is_finished_by_running_it_again(
     again = evidence.add(session, [dump / "DCIM", dump / "empty", dump / "large.bin"], source=source)
     assert (again.items, again.unchanged) == (33 - kept, kept)
     assert len({item.path for item in session.testimony.items(source)}) == 33
+
+
+def test_a_folder_and_a_file_in_it_named_together_come_in_once(session: Session, dump: Path) -> None:
+    """Who names a folder, the folder again and a file inside it gets each file once."""
+    added = evidence.add(session, [dump / "DCIM", dump, dump, dump / "large.bin"])
+    assert (added.items, added.refused) == (33, [])
 
 
 def test_links_devices_and_unreadable_files_are_told_and_hold_up_nothing(session: Session, dump: Path) -> None:

@@ -479,6 +479,24 @@ def test_leftovers_are_cleared(store: BlobStore, folder: Path) -> None:
     assert content(store, sealed) == b"kept"
 
 
+def test_a_sealing_that_goes_on_is_not_cleared_away(store: BlobStore, folder: Path) -> None:
+    """``clean`` in the middle of another sealing leaves its draft alone, and what it seals opens."""
+
+    class Cleaning(io.BytesIO):
+        def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+            if list(folder.glob("tmp-*")):
+                BlobStore(folder, ID_KEY).clean()
+                assert list(folder.glob("tmp-*"))
+                cleaned.append(True)
+            return super().readinto(buffer)
+
+    cleaned: list[bool] = []
+    data = made_up(CHUNK * 40)
+    sealed = store.seal_file(Cleaning(data))
+    assert cleaned
+    assert content(store, sealed) == data
+
+
 def test_unreadable_sources_are_refused_without_their_name(store: BlobStore, folder: Path, tmp_path: Path) -> None:
     """A missing file, a folder, a pipe or a failing stream: SourceUnreadable with the path aside, nothing left behind."""
     pipe = tmp_path / "pipe"
@@ -527,7 +545,7 @@ def test_stopping_half_way_leaves_no_file_and_no_thread(store: BlobStore, folder
         store.seal_file(io.BytesIO(made_up(5 * CHUNK)), stop)
     iterator = store.seal_many(endless())
     next(iterator)
-    iterator.close()  # type: ignore[attr-defined]
+    iterator.close()
     assert not list(folder.glob("tmp-*"))
     assert not [thread for thread in threading.enumerate() if thread.name == "seal"]
 

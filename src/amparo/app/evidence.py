@@ -9,8 +9,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,8 +107,10 @@ def add(
     added = Added(source)
     found = _Files(session, roots, source, added)
     with stops_when_asked():
-        for batch in found.batches():
-            _add_batch(session, batch, how, added, _Counter(session, found, progress))
+        moved = _Counter(session, found, progress)
+        with closing(session.blobs().seal_many(found, moved, found.unreadable)) as sealed:
+            while first := next(sealed, None):
+                _add_batch(session, chain([first], sealed), found, how, added)
     return added
 
 
@@ -136,54 +139,73 @@ class _Files:
     found = done = 0
 
     def __init__(self, session: Session, roots: list[Path], source: str, added: Added) -> None:
-        self._roots, self._added = roots, added
+        places = dict.fromkeys(root.resolve() for root in roots)
+        self._roots = [place for place in places if not any(other in place.parents for other in places)]
+        self._added = added
         held = session.testimony.items(source) if source else ()
+        self._shown: dict[Path, str] = {}
         self._known = {_mark(item.path, item.size, item.modified) for item in held}
 
-    def batches(self) -> Iterator[dict[Path, str]]:
-        """Path -> the path kept with the item, relative to the root it was found under; as many as are committed together."""
+    def __iter__(self) -> Iterator[Path]:
+        """The paths; they are looked for some thousands at a time, so that ``found`` runs ahead of ``done``."""
         batch: dict[Path, str] = {}
-        size = 0
         for path, shown, status in self._walk():
             check_stop()
             if _mark(shown, status.st_size, status.st_mtime_ns // 1_000_000) in self._known:
                 self._added.unchanged += 1
                 continue
             batch[path] = shown
-            size += status.st_size
             self.found += status.st_size
-            if len(batch) == _FILES or size > _BYTES:
-                yield batch
-                batch, size = {}, 0
-        if batch:
-            yield batch
+            if len(batch) == _FILES:
+                self._shown.update(batch)
+                yield from batch
+                batch = {}
+        self._shown.update(batch)
+        yield from batch
+
+    def shown(self, path: Path) -> str:
+        """The path kept with the item, relative to the root it was found under; asked once for each path given out."""
+        return self._shown.pop(path)
+
+    def unreadable(self, error: SourceUnreadable) -> None:
+        """Take note of a file given out that could not be read."""
+        self._added.refused.append(str(error))
 
     def _walk(self) -> Iterator[tuple[Path, str, os.stat_result]]:
         for root in self._roots:
-            base = root.resolve().parent
-            folders = [root.resolve()]
+            folders = [root]
             while folders:
                 here = folders.pop()
                 try:
-                    names = sorted(path.name for path in here.iterdir()) if here.is_dir() else [""]
+                    if not here.is_dir():
+                        yield from self._look(here, _shown(here.name), folders)
+                        continue
+                    names = sorted(os.listdir(here))  # noqa: PTH208  a Path for each of many files costs more than reading it
                 except OSError as error:
                     self._refuse(here, error.strerror or str(error))
                     continue
-                deeper = []
-                prefix = _shown(here.relative_to(base))
+                deeper: list[Path] = []
+                prefix = _shown(here.relative_to(root.parent).as_posix())
                 for name in names:
-                    path = here / name
-                    status = path.lstat()
-                    if stat.S_ISDIR(status.st_mode):
-                        deeper.append(path)
-                    elif stat.S_ISREG(status.st_mode):
-                        yield path, f"{prefix}/{_shown(Path(name))}" if name else prefix, status
-                    else:
-                        self._refuse(path, _("it is a link or a device, which is not followed"))
+                    yield from self._look(here / name, f"{prefix}/{_shown(name)}", deeper)
                 folders += reversed(deeper)
 
+    def _look(self, path: Path, shown: str, folders: list[Path]) -> Iterator[tuple[Path, str, os.stat_result]]:
+        """Yield a file, add a folder to ``folders``, refuse what is neither."""
+        try:
+            status = os.lstat(path)
+        except OSError as error:
+            self._refuse(path, error.strerror or str(error))
+            return
+        if stat.S_ISREG(status.st_mode):
+            yield path, shown, status
+        elif stat.S_ISDIR(status.st_mode):
+            folders.append(path)
+        else:
+            self._refuse(path, _("it is a link or a device, which is not followed"))
+
     def _refuse(self, path: Path, why: str) -> None:
-        self._added.refused.append(_("{path}: {why}").format(path=_shown(path), why=why))
+        self._added.refused.append(_("{path}: {why}").format(path=_shown(path.as_posix()), why=why))
 
 
 class _Counter:
@@ -193,40 +215,42 @@ class _Counter:
         self._session, self._files, self._progress = session, files, progress
 
     def __call__(self, bytes_done: int) -> None:
+        check_stop()
         self._session.keep_alive()
         self._files.done += bytes_done
         if self._progress:
             self._progress(self._files.done, self._files.found)
 
 
-def _shown(path: Path) -> str:
+def _shown(path: str) -> str:
     """A path as text; bytes that are no UTF-8 by their hexadecimal values."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _mark(path: str, size: int, modified: int) -> bytes:
     return hashlib.blake2b(f"{path}\0{size}\0{modified}".encode(), digest_size=16).digest()
 
 
-def _add_batch(session: Session, batch: dict[Path, str], how: Origin, added: Added, moved: _Counter) -> None:
-    started = now_ms()
+def _add_batch(
+    session: Session, sealed: Iterator[tuple[Path, Sealed]], files: _Files, how: Origin, added: Added
+) -> None:  # fmt: skip
+    """Commit as many sealed files as belong together; the next ones are being sealed meanwhile."""
+    started, before = now_ms(), added.bytes
     fresh: dict[bytes, list[str]] = {}
-
-    def refused(error: SourceUnreadable) -> None:
-        added.refused.append(str(error))
-
     with session.change() as change:
         if not added.source:
             added.source = new_source(change, how)
         if not added.items:
             row = Acquisition(added.source, how.from_whom, how.how, how.collector, how.device, how.authority, "", started)
             change.put("testimony", Acquisition.TYPE, [row.to_row()])
-        for path, sealed in session.blobs().seal_many(batch, moved, refused):
-            item = put_item(change, added.source, sealed, name=batch[path].rpartition("/")[2], path=batch[path])
-            fresh.setdefault(sealed.sha256, []).append(item.handle)
-            added.first = added.first or item.handle
-            added.last = item.handle
-            added.items, added.bytes = added.items + 1, added.bytes + sealed.size
+        for count, (path, one) in enumerate(sealed, 1):
+            shown = files.shown(path)
+            item = put_item(change, added.source, one, name=shown.rpartition("/")[2], path=shown)
+            fresh.setdefault(one.sha256, []).append(item.handle)
+            added.first, added.last = added.first or item.handle, item.handle
+            added.items, added.bytes = added.items + 1, added.bytes + one.size
+            if count == _FILES or added.bytes - before > _BYTES:
+                break
         older = session.testimony.handles_of(fresh)
     for sha256, handles in fresh.items():
         first, *same = [older[sha256], *handles] if sha256 in older else handles

@@ -41,6 +41,7 @@ _STARTS: Final[tuple[tuple[bytes, str], ...]] = (
     (b"bplist00", "application/x-bplist"), (b"wOFF", "font/woff"), (b"wOF2", "font/woff2"), (b"OTTO", "font/otf"),
     (b"\0\1\0\0\0", "font/ttf"),
 )  # fmt: skip
+_BY_BYTE: Final = {first: [row for row in _STARTS if row[0][0] == first] for first in {start[0] for start, _ in _STARTS}}
 _BRANDS: Final = {
     b"heic": "image/heic", b"heix": "image/heic", b"heim": "image/heic", b"heis": "image/heic", b"hevc": "image/heic-sequence",
     b"hevx": "image/heic-sequence", b"mif1": "image/heif", b"msf1": "image/heif-sequence", b"avif": "image/avif",
@@ -67,7 +68,7 @@ _TEXT_NAMES: Final = {
     "jsonl": "application/jsonl", "eml": "message/rfc822", "srt": "application/x-subrip", "log": PLAIN, "txt": PLAIN,
 }  # fmt: skip
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_BINARY: Final = bytes([*range(7), 14, 15, *range(16, 26), 28, 29, 30, 31, 127])
+_BINARY: Final = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f\x7f]")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")
 _ZIP_ENTRY: Final = re.compile(rb"PK\x03\x04.{22}(.)(.)(.)(.)", re.DOTALL)
 _ODF: Final = re.compile(rb"application/(?:vnd\.oasis\.opendocument\.[a-z-]{1,30}|epub\+zip|vnd\.sun\.xml\.[a-z.]{1,30})")
@@ -111,7 +112,7 @@ def _binary(head: bytes, suffix: str) -> str:
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         stream = "__substg1.0_".encode("utf-16-le")
         return "application/vnd.ms-outlook" if stream in head else _OLE.get(suffix, "application/x-ole-storage")
-    for start, kind in _STARTS:
+    for start, kind in _BY_BYTE.get(head[0], ()):
         if head.startswith(start):
             return kind
     if b"%PDF-" in head[:1024]:
@@ -140,7 +141,7 @@ def _media(head: bytes) -> str:
         if head[1] & 0x18 != 0x08 and head[1] & 0x06 and head[2] & 0xF0 not in (0xF0, 0) and head[2] & 0x0C != 0x0C:
             return "audio/mpeg"
     for start, step in ((0, 188), (4, 192)):
-        if len(head) > start + 3 * step and all(head[start + n * step] == 0x47 for n in range(4)):
+        if head[start : start + 3 * step + 1 : step] == b"GGGG":  # four sync bytes, 0x47 each
             return "video/mp2t"
     if head.startswith(b"BM") and head[14:15] in (b"\x0c", b"\x28", b"\x34", b"\x38", b"\x40", b"\x6c", b"\x7c"):
         return "image/bmp"
@@ -216,10 +217,9 @@ def encoding(head: bytes) -> str:
     for mark, name in _BOMS:
         if head.startswith(mark):
             return name
-    if (head.count(0) + head.count(4) + head.count(6)) * 10 > len(head) * 2 and (coding := _wide(head)):
-        return coding
-    if head.translate(None, _BINARY) != head:
-        return ""
+    if _BINARY.search(head):
+        wide = (head.count(0) + head.count(4) + head.count(6)) * 10 > len(head) * 2 and _wide(head)
+        return wide or ""
     for cut in range(4):  # the last letter may have been cut
         try:
             head[: len(head) - cut].decode("utf-8")

@@ -54,5 +54,13 @@ def unpack(kind: str, packed: int) -> Handle:
 
 def is_handle(text: str) -> bool:
     """Tell whether ``text`` is a handle in its canonical form (as ``str(handle)`` writes it)."""
+    return device_of(text) > 0
+
+
+def device_of(text: str) -> int:
+    """The number of the device that gave a handle in its canonical form; 0 for what is none."""
     match = _FORM.fullmatch(text)
-    return match is not None and match[1] in LETTERS and int(match[3]) > 0 and str(parse(text)) == text
+    if match is None or match[1] not in LETTERS or not 0 < int(match[3]) < 1 << _DEVICE_SHIFT:
+        return 0
+    handle = Handle(LETTERS[match[1]], int(match[2] or 1), int(match[3]))
+    return handle.device if str(handle) == text else 0

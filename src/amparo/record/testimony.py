@@ -79,7 +79,7 @@ class TestimonyView(Store):
 
     def _alone(self, handle: Any) -> bool:
         """True if the row that was just put is by the device its handle names, and the only one."""
-        if not isinstance(handle, str) or not ids.is_handle(handle) or ids.parse(handle).device != self._device:
+        if not isinstance(handle, str) or ids.device_of(handle) != self._device:
             return False
         return self.db.execute("SELECT count(*) FROM rows WHERE type = ? AND id = ?", (Item.TYPE, handle)) == [(1,)]
 
@@ -92,7 +92,7 @@ class TestimonyView(Store):
     def _settle(self, handle: Any) -> None:
         """Make an item's true row the current one: who holds another device's key, or this one's later, changes no item."""
         found = self.db.execute(_PLACED + "r.id = ? ORDER BY r.n", (Item.TYPE, handle)) if isinstance(handle, str) else []
-        giver = ids.parse(handle).device if found and ids.is_handle(handle) else 0
+        giver = ids.device_of(handle) if found else 0
         true = next((n for device, _seq, _part, n, *_row in found if device == giver), 0)
         for _device, _seq, _part, n, current, _row in found:
             if bool(current) != (n == true):

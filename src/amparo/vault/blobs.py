@@ -19,7 +19,7 @@ plain text ever reaches the disk. See blob_format for the bytes.
 import hmac
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from amparo.vault.blob_format import TAG, BlobMissing, BlobReader, sealed_size
 from amparo.vault.blob_stages import (
     SMALL,
     Packer,
+    Piece,
     Readable,
     Running,
     Sealed,
@@ -63,9 +64,7 @@ def _raise(error: SourceUnreadable) -> None:
 class BlobStore:
     """The sealed files of one compartment, in a folder that compartments share. Not for two threads at one time."""
 
-    def __init__(
-        self, folder: Path, id_key: bytes, disk: Disk | None = None, elsewhere: Elsewhere | None = None
-    ) -> None:
+    def __init__(self, folder: Path, id_key: bytes, disk: Disk | None = None, elsewhere: Elsewhere | None = None) -> None:
         """``folder`` is the workspace's ``blobs``; ``id_key`` CompartmentKey.blob_id_key (used for new addresses only).
 
         ``elsewhere`` reads what is not in the folder.
@@ -100,26 +99,17 @@ class BlobStore:
 
     def seal_many(
         self, paths: Iterable[Path], progress: Progress = _silent, refused: Callable[[SourceUnreadable], object] = _raise
-    ) -> Iterator[tuple[Path, Sealed]]:
+    ) -> Generator[tuple[Path, Sealed], None, None]:
         """Seal files, small ones (under 1 MiB) in packs; yield each once it is durable, in no particular order.
 
         Flat memory for any number of files. ``refused`` gets each file that cannot be read (else that ends it all). Raises as
         ``seal_file``; what was yielded before stays sealed.
         """
         batches = ahead(read_batches(paths, refused))
-        with closing(ahead(Packer(lambda sha256, key: self._address(_PACK, sha256, key)).seal(batches))) as pieces:
-            for piece in pieces:
-                large, sealed = list(piece.large), list(piece.files)
-                if piece.pack:
-                    with self._draft() as (draft, writer):
-                        writer.write(piece.data)
-                        progress(sum(one.size for _, one in piece.files))
-                        while not piece.last and (piece := next(pieces)):
-                            writer.write(piece.data)
-                            progress(sum(one.size for _, one in piece.files))
-                            sealed += piece.files
-                            large += piece.large
-                        self._commit(draft, writer, self._folder / "packs" / piece.pack)
+        pieces = ahead(Packer(lambda sha256, key: self._address(_PACK, sha256, key)).seal(batches))
+        with closing(ahead(self._write_packs(pieces))) as packs:
+            for sealed, large in packs:
+                progress(sum(one.size for _, one in sealed))
                 yield from sealed
                 for path in large:
                     try:
@@ -128,6 +118,21 @@ class BlobStore:
                         refused(error)
                     else:
                         yield path, file
+
+    def _write_packs(self, pieces: Generator[Piece, None, None]) -> Iterator[tuple[list[tuple[Path, Sealed]], list[Path]]]:
+        """Write each pack; yield its files once it is durable, and the files found too large for it."""
+        with closing(pieces):
+            for piece in pieces:
+                large, sealed = list(piece.large), list(piece.files)
+                if piece.pack:
+                    with self._draft() as (draft, writer):
+                        writer.write(piece.data)
+                        while not piece.last and (piece := next(pieces)):
+                            writer.write(piece.data)
+                            sealed += piece.files
+                            large += piece.large
+                        self._commit(draft, writer, self._folder / "packs" / piece.pack)
+                yield sealed, large
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -222,9 +227,9 @@ class BlobStore:
             self.erase(stray)
 
     def clean(self) -> None:
-        """Remove what an interrupted sealing left. Only for who holds the workspace's lock, before any sealing starts."""
+        """Remove what interrupted sealings left; one that goes on elsewhere keeps its own."""
         for path in self._folder.glob("tmp-*"):
-            self._disk.unlink(path)
+            self._disk.remove_abandoned(path)
 
     # -- places -------------------------------------------------------------------------------------------------------
 

@@ -54,22 +54,32 @@ def translated(path: Path) -> Iterator[None]:
 
 
 class Writer:
-    """Writes one new file from start to end, past the page cache (O_DIRECT) where file system and buffer allow it."""
+    """Writes one new file from start to end, past the page cache (O_DIRECT) where file system and buffer allow it.
+
+    It is locked until it is closed, so that ``Disk.remove_abandoned`` leaves it alone, whichever process asks.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._direct = bool(_DIRECT)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
         with translated(path):
+            self._fd = self._create()
+            while not _locked(self._fd):  # it was cleared away between two calls: as if it had not been made
+                os.close(self._fd)
+                path.unlink(missing_ok=True)
+                self._fd = self._create()
+
+    def _create(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+        if self._direct:
             try:
-                self._fd = os.open(path, flags | _DIRECT, 0o600)
+                return os.open(self._path, flags | _DIRECT, 0o600)
             except OSError as error:
-                if error.errno != errno.EINVAL or not _DIRECT:
+                if error.errno != errno.EINVAL:
                     raise
-                with suppress(FileNotFoundError):  # some file systems refuse O_DIRECT only after creating the file
-                    path.unlink()
-                self._direct = False
-                self._fd = os.open(path, flags, 0o600)
+            self._path.unlink(missing_ok=True)  # some file systems refuse O_DIRECT only after creating the file
+            self._direct = False
+        return os.open(self._path, flags, 0o600)
 
     def write(self, data: memoryview) -> None:
         """Write all of ``data``; direct while it is page-aligned (``aligned_buffer``) and a multiple of 4096 bytes long."""
@@ -180,6 +190,20 @@ class Disk:
             folder.mkdir(mode=0o700, exist_ok=True)
             Disk.fsync_dir(self, folder.parent)
 
+    def remove_abandoned(self, path: Path) -> None:
+        """Remove a file that a ``writer`` made, unless one that lives is still writing it."""
+        if sys.platform == "win32":  # there an open file cannot be removed
+            with suppress(DiskReadOnly, FileNotFoundError):
+                self.unlink(path)
+            return
+        with suppress(FileNotFoundError), translated(path):
+            descriptor = os.open(path, os.O_RDONLY | _BINARY)
+            try:
+                if _locked(descriptor):
+                    self.unlink(path)
+            finally:
+                os.close(descriptor)
+
     def writer(self, path: Path) -> Writer:
         """Create ``path`` for writing a long file from start to end. Each call of its ``write`` and ``sync`` is primitive."""
         return Writer(path)
@@ -219,6 +243,19 @@ class Disk:
         self.fsync(path)
         self.unlink(path)
         self.fsync_dir(path.parent)
+
+
+def _locked(fd: int) -> bool:
+    """Lock an open file for this descriptor; False if another has it or the file has gone. True where nothing can be locked."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return os.fstat(fd).st_nlink > 0
 
 
 def _sync(fd: int) -> None:
