@@ -197,5 +197,5 @@ def test_an_import_tells_its_refused_rows_and_its_tables(pages: Pages, shell: Sh
     listed = pages.ask("/imports").text
     assert "made-up" in listed
     assert "t&lt;b&gt;.csv" in listed
-    assert "3 things" in listed  # two places and the table itself
+    assert "things: 3" in listed  # two places and the table itself
     assert "t<b>" not in listed
