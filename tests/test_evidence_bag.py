@@ -250,6 +250,21 @@ def test_attack_a_zip_with_paths_outside_or_twice_is_refused(session: Session, t
         import_bag(session, tmp_path / "x.zip")
 
 
+@pytest.mark.parametrize("where", ["before", "behind"])
+def test_attack_bytes_hidden_beside_the_list_of_a_zip_are_refused(session: Session, tmp_path: Path, where: str) -> None:
+    """What stands before the first file or behind the last, in no list, keeps the bag out, as the verifier would."""
+    data, hidden = zipped(simple(tmp_path / "bag")), b"PK\x03\x04 another story"
+    if where == "before":
+        data = hidden + data
+    else:
+        at = int.from_bytes(data[-6:-2], "little")  # where the list begins
+        data = data[:at] + hidden + data[at:-6] + (at + len(hidden)).to_bytes(4, "little") + data[-2:]
+    assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
+    (tmp_path / "x.zip").write_bytes(data)
+    with pytest.raises(BagRefused, match="its list does not name"):
+        import_bag(session, tmp_path / "x.zip")
+
+
 def test_attack_a_zip_bomb_is_refused_before_it_is_unpacked(session: Session, tmp_path: Path) -> None:
     """A third of a gigabyte of zeros in a few hundred kilobytes: its announced size is enough to refuse it."""
     folder = simple(tmp_path / "bag", {"data/a.txt": NOTE})

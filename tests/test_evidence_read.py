@@ -60,6 +60,20 @@ def add(session: Session, folder: Path, name: str, data: bytes) -> evidence.Adde
     return evidence.add(session, [folder / name])
 
 
+def test_an_attachment_declared_as_nothing_is_taken_by_its_bytes(session: Session, tmp_path: Path) -> None:
+    """Senders who call everything application/octet-stream do not keep a document from being read."""
+    message = EmailMessage()
+    message["Subject"], message["From"] = "made up", "V-001 <v001@example.org>"
+    message.set_content("see the file")
+    document = docx("<w:p><w:r><w:t>He was taken to Argun.</w:t></w:r></w:p>")
+    message.add_attachment(document, maintype="application", subtype="octet-stream", filename="a.bin")
+    first = add(session, tmp_path / "in", "m.eml", message.as_bytes()).first
+    evidence_read.read(session, [evidence.get(session, first)])
+    [inside] = session.testimony.children(first)
+    assert inside.media_type.endswith("wordprocessingml.document")
+    assert [hit.handle for hit in session.testimony.search("Argun")] == [inside.handle]
+
+
 def test_an_archive_is_read_to_its_attachments_attachments(session: Session, tmp_path: Path) -> None:
     """Archive, letter in it and subtitles in the letter: each an item of the source with its parent; the words are found."""
     added = add(session, tmp_path / "in", "dump.zip", packed({"mail/one.eml": letter("made up", "Они пришли ночью.")}))

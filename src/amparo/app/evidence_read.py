@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from amparo.app import evidence
 from amparo.app.session import Change, Session, now_ms, stops_when_asked
+from amparo.evidence import kinds
 from amparo.evidence.findings import Chunk, Facts, Finding, Fingerprint, Hints, Member, MemberEnd, Text, Warn
 from amparo.evidence.sandbox import (
     FileUnreadable,
@@ -316,8 +317,9 @@ class _Taken:
 
     def _put(self, member: Member, sealed: Sealed) -> None:
         item = evidence.put_item(
-            self._change, self._item.source, sealed, name=member.name, path=member.path, media_type=member.media_type,
-            parent=self._item.handle, relation=member.relation, modified=member.modified,
+            self._change, self._item.source, sealed, name=member.name, path=member.path,
+            media_type=kinds.named(member.media_type), parent=self._item.handle, relation=member.relation,
+            modified=member.modified,
         )  # fmt: skip
         self.sealed += 1
         if item.relation not in _MADE:

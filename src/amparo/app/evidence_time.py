@@ -373,10 +373,9 @@ def import_proof(session: Session, handle: str, data: bytes, name: str) -> list[
     proof = ots.decode(data, name)
     if proof.operation != 0x08 or proof.digest != item.sha256:
         raise ots.OtherProof(where=name, digest=proof.digest.hex())
-    room.put_rows(
-        session, [Seal(item.handle, OTS, item.sha256, data, now_ms(), "", _("imported from {name}").format(name=name))]
-    )
-    room.note(session, [item.handle], "received", detail=_("OpenTimestamps proof {name}").format(name=name))
+    digest = hashlib.sha256(data).hexdigest()  # the file's name stays out: it may be a person's
+    room.put_rows(session, [Seal(item.handle, OTS, item.sha256, data, now_ms(), "", _("imported from a file"))])
+    room.note(session, [item.handle], "received", detail=_("OpenTimestamps proof, SHA-256 {digest}").format(digest=digest))
     return [end for _message, end in proof.tree.ends()]
 
 

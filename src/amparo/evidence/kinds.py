@@ -97,6 +97,10 @@ _DIRECTIONS: Final = dict.fromkeys(map(ord, "\u200e\u200f\u061c\u202a\u202b\u202
 _SIGNAL: Final = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?\] ?[^:\n]{1,200}:", re.ASCII)
 
 
+_NOTHING_SAID: Final = ("application/octet-stream", "binary/octet-stream", "application/x-download", "application/unknown",
+                        "application/x-unknown", "application/force-download")  # fmt: skip
+
+
 def media_type(head: bytes, name: str = "") -> str:
     """The media type of a file that begins with ``head`` and is called ``name``; UNKNOWN where no rule fits."""
     head = head[:HEAD]
@@ -104,6 +108,11 @@ def media_type(head: bytes, name: str = "") -> str:
     if not head:
         return "application/x-empty"
     return _binary(head, suffix) or _text(head, suffix) or UNKNOWN
+
+
+def named(declared: str) -> str:
+    """A media type somebody declared, or "" where it says nothing and the bytes must tell (RFC 2046, 4.5.1)."""
+    return "" if declared.partition(";")[0].strip().lower() in _NOTHING_SAID else declared
 
 
 def _binary(head: bytes, suffix: str) -> str:

@@ -34,6 +34,7 @@ from amparo.vault.keyring import Certificate
 from amparo.vault.seal import CompartmentKey, SigningKey, Wrapper, commit, digest, open_part
 
 TOMBSTONE: Final = "tombstone@1"
+_TOMBSTONES: Final = 100_000  # in one part: some 10 MB
 UNREADABLE: Final = "unreadable"
 
 
@@ -214,12 +215,24 @@ class Ledger:
 
     def locate(self, origin: Origin) -> tuple[DeviceLog, Placed]:
         """Find an entry by its place. Raises NoSuchPart."""
+        return self.locate_all([origin])[origin]
+
+    def locate_all(self, origins: Iterable[Origin]) -> dict[Origin, tuple[DeviceLog, Placed]]:
+        """Find the entries of many places in one pass over each log. Raises NoSuchPart."""
+        wanted: dict[tuple[int, int], list[Origin]] = {}
+        for origin in origins:
+            wanted.setdefault((origin.device, origin.seq), []).append(origin)
+        found = {}
         for device, number in self.numbers().items():
-            if number == origin.device:
+            if any(place[0] == number for place in wanted):
                 for placed in self.logs[device].placed():
-                    if placed.entry.header.seq == origin.seq and origin.part < max(1, len(placed.entry.header.parts)):
-                        return self.logs[device], placed
-        raise NoSuchPart(**origin._asdict())
+                    parts = max(1, len(placed.entry.header.parts))
+                    for origin in wanted.get((number, placed.entry.header.seq), ()):
+                        if origin.part < parts:
+                            found[origin] = self.logs[device], placed
+        for origin in (origin for place in wanted.values() for origin in place if origin not in found):
+            raise NoSuchPart(**origin._asdict())
+        return found
 
     # -- verification --------------------------------------------------------------------------------------------------
 
@@ -305,17 +318,16 @@ class Writer:
 
         ``authority`` is open text, readable without a key: who may order the erasure, never why or whom it tells of.
         """
-        origins = list(origins)
-        places = [(self.ledger.locate(origin), origin.part) for origin in origins]
-        for (_log, placed), origin in zip((place for place, _ in places), origins, strict=True):
+        places = self.ledger.locate_all(origins)
+        for origin, (_log, placed) in places.items():
             if placed.entry.header.compartment == OPEN:  # certificates, grants and tombstones are never erased
                 raise NoSuchPart(**origin._asdict())
-        rows = [[log.device, placed.entry.header.seq, part, authority] for (log, placed), part in places]
+        rows = [[log.device, origin.seq, origin.part, authority] for origin, (log, _placed) in places.items()]
         if rows:
             with self.group(now=now) as group:
-                group.add_open(TOMBSTONE, rows)
-            for (log, placed), part in places:
-                log.shred(placed, part)
+                for start in range(0, len(rows), _TOMBSTONES):
+                    group.add_open(TOMBSTONE, rows[start : start + _TOMBSTONES])
+            _shred((log, placed, origin.part) for origin, (log, placed) in places.items())
         return len(rows)
 
     def enforce(self) -> int:
@@ -323,9 +335,17 @@ class Writer:
         old files were put back. Returns how many parts.
         """
         left = list(self.ledger.unshredded())
-        for log, placed, part in left:
-            log.shred(placed, part)
+        _shred(left)
         return len(left)
+
+
+def _shred(parts: Iterable[tuple[DeviceLog, Placed, int]]) -> None:
+    """Log by log."""
+    by_log: dict[bytes, tuple[DeviceLog, list[tuple[Placed, int]]]] = {}
+    for log, placed, part in parts:
+        by_log.setdefault(log.device, (log, []))[1].append((placed, part))
+    for log, named in by_log.values():
+        log.shred(named)
 
 
 def _read(plain: bytes, *, sealed: bool) -> tuple[str, list[list[Any]]]:

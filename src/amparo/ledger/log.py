@@ -6,7 +6,7 @@ the true beginning of an entry is damage, and is never cut off.
 """
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -195,14 +195,18 @@ class DeviceLog:
         with self.bodies.open("rb") as bodies, self.wraps.open("rb") as wraps:
             yield PartFiles(bodies, wraps)
 
-    def shred(self, placed: Placed, index: int) -> None:
-        """Overwrite one part's wrapped key, then its bytes; idempotent."""
-        part = placed.entry.header.parts[index]
-        at = placed.before.bodies + sum(p.size for p in placed.entry.header.parts[:index])
-        self.disk.write_at(self.wraps, (placed.before.parts + index) * WRAP_SIZE, SHREDDED)
-        self.disk.fsync(self.wraps)
-        self.disk.write_at(self.bodies, at, bytes(part.size))
-        self.disk.fsync(self.bodies)
+    def shred(self, parts: Iterable[tuple[Placed, int]]) -> None:
+        """Overwrite the wrapped key of each part (entry, index), then the bytes of each; idempotent."""
+        parts = list(parts)
+        for placed, index in parts:
+            self.disk.write_at(self.wraps, (placed.before.parts + index) * WRAP_SIZE, SHREDDED)
+        if parts:
+            self.disk.fsync(self.wraps)
+        for placed, index in parts:
+            sizes = [part.size for part in placed.entry.header.parts[: index + 1]]
+            self.disk.write_at(self.bodies, placed.before.bodies + sum(sizes[:-1]), bytes(sizes[-1]))
+        if parts:
+            self.disk.fsync(self.bodies)
 
 
 class PartFiles(NamedTuple):

@@ -123,6 +123,7 @@ class _ZipFiles(_Files):
         infos = self._archive.infolist()
         if len(infos) > _MOST_FILES:
             raise Unreadable(_("The zip file lists more than {n} files.").format(n=_MOST_FILES))
+        _check_gaps(stream, infos, self._archive.start_dir)
         names = [_zip_path(info) for info in infos]
         tops = {name.partition("/")[0] for name in names}
         top = f"{next(iter(tops))}/" if len(tops) == 1 and "bagit.txt" not in tops else ""
@@ -137,6 +138,31 @@ class _ZipFiles(_Files):
 
     def open(self, path: str) -> BinaryIO:
         return self._archive.open(self._infos[path])  # type: ignore[return-value]
+
+
+def _check_gaps(stream: BinaryIO, infos: list[zipfile.ZipInfo], directory: int) -> None:
+    """Refuse bytes that stand between the files and belong to none: what the list leaves out, other programs may still find.
+
+    The stand-alone verifier calls the same HiddenInZip. Raises Unreadable.
+    """
+    at, room = 0, 0
+    for info in sorted(infos, key=lambda one: one.header_offset):
+        if not 0 <= info.header_offset - at <= room:
+            raise _hidden(info.orig_filename)
+        stream.seek(info.header_offset)
+        head = stream.read(30)
+        if len(head) < 30 or head[:4] != b"PK\3\4":
+            raise _hidden(info.orig_filename)
+        flags, name, extra = struct.unpack("<6xH18xHH", head)
+        room = 24 if flags & 8 else 0  # where its sizes may follow a file
+        at = info.header_offset + 30 + name + extra + info.compress_size
+    if not 0 <= directory - at <= room:
+        raise _hidden(_("its list"))
+
+
+def _hidden(path: str) -> Unreadable:
+    sentence = _("Before “{path}” the zip file holds bytes that its list does not name; unpack it, look, and add the folder.")
+    return Unreadable(sentence.format(path=path[:300]))
 
 
 def _zip_path(info: zipfile.ZipInfo) -> str:
