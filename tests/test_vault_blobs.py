@@ -497,6 +497,32 @@ def test_a_sealing_that_goes_on_is_not_cleared_away(store: BlobStore, folder: Pa
     assert content(store, sealed) == data
 
 
+def test_a_file_that_changes_while_it_is_read_is_not_sealed(
+    store: BlobStore, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written to between its first byte and its last, a file is refused with the reason, and nothing of it is kept."""
+    large, small = tmp_path / "recording", tmp_path / "note"
+    large.write_bytes(made_up(SMALL * 20))
+    small.write_bytes(b"first words")
+    read = blob_stages._read_into
+
+    def and_write(descriptor: int, room: memoryview) -> int:
+        done = read(descriptor, room)
+        small.write_bytes(b"other words, and more of them")
+        return done
+
+    def goes_on(_done: int) -> None:
+        with large.open("ab") as file:
+            file.write(b"the recording goes on")
+
+    monkeypatch.setattr(blob_stages, "_read_into", and_write)
+    with pytest.raises(SourceUnreadable, match="changed while it was read"):
+        list(store.seal_many([small]))
+    with pytest.raises(SourceUnreadable, match="changed while it was read"):
+        store.seal_file(large, goes_on)
+    assert not list(folder.glob("objects/*/*"))
+
+
 def test_unreadable_sources_are_refused_without_their_name(store: BlobStore, folder: Path, tmp_path: Path) -> None:
     """A missing file, a folder, a pipe or a failing stream: SourceUnreadable with the path aside, nothing left behind."""
     pipe = tmp_path / "pipe"

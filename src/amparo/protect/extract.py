@@ -158,11 +158,14 @@ def _paragraphs(text: str, where: str) -> Iterator[Piece]:
 
 def _csv(text: str, where: str) -> Iterator[Piece]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    before = csv.field_size_limit(max(len(text), csv.field_size_limit()))  # the whole file is in memory as it is
     try:
         for number, row in enumerate(reader, 1):
             yield Piece(_join(where, _("row {n}").format(n=number)), " | ".join(row))
     except csv.Error:
         raise Unreadable(why=_("it is not well-formed CSV")) from None
+    finally:
+        csv.field_size_limit(before)
 
 
 def _delimiter(text: str) -> str:

@@ -23,7 +23,7 @@ from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from amparo.kernel.errors import BadInput
-from amparo.kernel.i18n import N_
+from amparo.kernel.i18n import N_, _
 from amparo.vault.blob_format import AAD, BLOCK, CHUNK, SEALED_CHUNK, TAG, nonce, padded_size, padme
 from amparo.vault.disk import aligned_buffer
 
@@ -82,7 +82,12 @@ def open_source(path: Path) -> io.FileIO:
             return io.FileIO(path)
     except OSError as error:
         raise SourceUnreadable(path, why=error.strerror or str(error)) from None
-    raise SourceUnreadable(path, why="not a regular file")
+    raise SourceUnreadable(path, why=_("not a regular file"))
+
+
+def changed(before: os.stat_result, after: os.stat_result, size: int) -> bool:
+    """True if a file was written to while its ``size`` bytes were read: half of the old, half of the new prove nothing."""
+    return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size
 
 
 # -- threads ----------------------------------------------------------------------------------------------------------
@@ -262,12 +267,14 @@ def _read_small(path: Path, room: memoryview) -> tuple[int, int]:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise SourceUnreadable(path, why="not a regular file")
+                raise SourceUnreadable(path, why=_("not a regular file"))
             if status.st_size >= len(room):
                 return len(room), 0
             done = _read_into(descriptor, room)
             while done < status.st_size and (got := _read_into(descriptor, room[done:])):
                 done += got
+            if changed(status, os.fstat(descriptor), done):
+                raise SourceUnreadable(path, why=_("it changed while it was read; wait until it is whole"))
             return done, status.st_mtime_ns // 1_000_000
         finally:
             os.close(descriptor)

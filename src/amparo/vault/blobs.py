@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from amparo.kernel.errors import DiskRefused
+from amparo.kernel.i18n import _
 from amparo.vault.blob_format import TAG, BlobMissing, BlobReader, sealed_size
 from amparo.vault.blob_stages import (
     SMALL,
@@ -36,6 +37,7 @@ from amparo.vault.blob_stages import (
     Sealed,
     SourceUnreadable,
     ahead,
+    changed,
     hash_chunks,
     open_source,
     read_batches,
@@ -81,8 +83,12 @@ class BlobStore:
         if not isinstance(source, Path):
             return self._seal_stream(source, None, progress)
         with open_source(source) as stream:
-            modified = os.fstat(stream.fileno()).st_mtime_ns // 1_000_000
-            return replace(self._seal_stream(stream, source, progress), modified=modified)
+            before = os.fstat(stream.fileno())
+            sealed = self._seal_stream(stream, source, progress)
+            if changed(before, os.fstat(stream.fileno()), sealed.size):
+                self.erase(sealed.blob)
+                raise SourceUnreadable(source, why=_("it changed while it was read; wait until it is whole"))
+            return replace(sealed, modified=before.st_mtime_ns // 1_000_000)
 
     def _seal_stream(self, stream: Readable, path: Path | None, progress: Progress) -> Sealed:
         key, running = os.urandom(32), Running()
