@@ -26,7 +26,7 @@ from cli_kit import Shell
 from faulty_disk import FaultyDisk, Loss, PowerCut
 from memory_kit import growth, measured
 
-from amparo.app import evidence, evidence_cold, opening, people
+from amparo.app import evidence, evidence_cold, evidence_read, opening, people
 from amparo.app import evidence_integrity as integrity
 from amparo.app import evidence_repair as mending
 from amparo.app.evidence_cold import Store
@@ -474,6 +474,26 @@ def test_an_unplugged_drive_is_not_mistaken_for_an_empty_one(session: Session, p
     with pytest.raises(remote.RemoteUnreachable):
         evidence_cold.fetch(session, "drive")
     assert list((place / "drive").iterdir()) == []
+
+
+def test_a_drive_that_is_away_does_not_hold_up_the_reading_of_what_is_here(session: Session, place: Path) -> None:
+    """Texts beside an evicted file are read; that file is told with its reason, and read once the drive is back."""
+    (place / "notes").mkdir()
+    for name in ("away", "here"):
+        (place / "notes" / f"{name}.txt").write_bytes(f"{name} ".encode() + os.urandom(1 << 19).hex().encode())
+    evidence_cold.add_store(session, Store("drive", str(place / "drive")))
+    first = evidence.add(session, [place / "notes" / "away.txt"]).first
+    evidence_cold.push(session, "drive", [first])
+    assert evidence_cold.evict(session, "drive", [first]).files == 1
+    second = evidence.add(session, [place / "notes" / "here.txt"]).first
+    (place / "drive").rename(place / "gone")
+    done = evidence_read.read(session, [evidence.get(session, first), evidence.get(session, second)])
+    assert (done.items, [item for item, _ in done.problems]) == (1, [first])
+    assert "plug in the drive" in done.problems[0][1]
+    (place / "gone").rename(place / "drive")
+    again = evidence_read.read(session, [evidence.get(session, first), evidence.get(session, second)])
+    assert (again.items, again.problems) == (1, [])
+    assert session.testimony.texts(first)
 
 
 # -- hostile servers ------------------------------------------------------------------------------------------------------

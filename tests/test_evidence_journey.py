@@ -144,6 +144,12 @@ def test_a_file_that_nothing_reads_is_told(shell: Shell) -> None:
     assert "read before" in said(shell, "evidence", "read", "D-0004")
 
 
+def test_who_asks_the_record_for_an_item_is_told_where_it_is_shown(shell: Shell) -> None:
+    """`show` and `trace` of a digital item do not say that nothing is recorded."""
+    for verb in ("show", "trace"):
+        assert "`amparo evidence show D-0003`" in shell.amparo(verb, "D-0003", code=9)["sentence"]
+
+
 def test_why_there_is_no_text_is_told_truly(shell: Shell) -> None:
     """Not read yet, read without finding any, nothing that could read it, empty: four sentences."""
     assert "Nothing here reads" in said(shell, "evidence", "text", "D-0003")

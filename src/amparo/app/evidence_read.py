@@ -12,7 +12,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
@@ -38,6 +37,7 @@ from amparo.kernel.i18n import N_, _
 from amparo.record.items import Custody, Fact, Item, Piece, Print
 from amparo.record.model import Row
 from amparo.vault.blob_stages import SMALL, Sealed
+from amparo.vault.remote import RemoteFailed
 
 Progress = Callable[[int, int, str], None]
 """progress(items read, items found so far, name of the item being read)."""
@@ -134,6 +134,7 @@ class _Run:
         self.session, self.known, self.chosen = session, known, chosen
         self.again, self.options, self.times = again, options, times
         self.done = Reading()
+        self.away: RemoteFailed | None = None
 
     def limits(self, item: Item) -> Limits:
         """What one reading of the item may cost, and, of ``members``, all that comes out of it."""
@@ -155,14 +156,25 @@ class _Run:
         been = []
         for reader in self._for(item):
             self.session.keep_alive()
-            with suppress(_NotThere):
+            try:
+                if self.away is not None and not self._is_here(item):
+                    raise self.away
                 inner += self._read(change, item, reader, room)
-                been.append(reader.name)
+            except _NotThere:
+                continue
+            except RemoteFailed as error:  # what lies here is read all the same, and this store is not asked again
+                self.away = error
+                self._told(item, [str(error)], 1)
+                break
+            been.append(reader.name)
         if been:
             self.done.items += 1
             event = Custody(item.handle, now_ms(), str(self.session.number), "read", detail=", ".join(been))
             evidence.put_parts(change, [event])
         return inner
+
+    def _is_here(self, item: Item) -> bool:
+        return self.session.blobs().place(item.blob, item.size)[0].exists()
 
     def _read(self, change: Change, item: Item, reader: Reader, room: _Room) -> list[str]:
         hints = Hints(item.name, item.media_type, item.size, self.options)

@@ -24,6 +24,10 @@ class NothingThere(NotFound):
     template = N_("Nothing is recorded under “{what}”; `amparo search` may find it.")
 
 
+class AnItem(NotFound):
+    template = N_("{what} is a digital item: `amparo evidence show {what}` shows it.")
+
+
 class ReasonNeeded(NotFound):
     template = N_("Sealed fields are shown only with a reason (--reason), which is kept in the ledger.")
     exit_code = 2
@@ -82,7 +86,7 @@ def show(session: Session, handle: str, *, reason: str = "") -> dict[str, Any]:
                 "assessments": [asdict(item) for item in record.assessments(place)]}  # fmt: skip
     entity = record.entity(place)
     if entity is None:
-        raise NothingThere(what=handle)
+        raise AnItem(what=place) if session.testimony.item(place) else NothingThere(what=handle)
     masked = entity.kind == "person"
     data: dict[str, Any] = {
         "demo": session.demo,
@@ -120,6 +124,8 @@ def _claim(stored: Any, *, masked: bool = False) -> dict[str, Any]:
 def trace(session: Session, what: str) -> dict[str, Any]:
     """Walk back from a handle or an imported row's key to passages, sources, file hashes, entries and signatures."""
     claims = _claims_of(session, what)
+    if not claims and ids.is_handle(what.upper()) and session.testimony.item(what.upper()):
+        raise AnItem(what=what.upper())
     if not claims:
         raise NothingThere(what=what)
     many = len({stored.claim.passage for stored in claims}) > 1  # one opened passage is shown in full, a list of them is masked
@@ -143,6 +149,8 @@ def _claims_of(session: Session, what: str) -> list[Any]:
         return list(record.claims(passage=handle))
     if kind == "source":
         return list(record.claims(source=handle))
+    if kind == "item" and (item := session.testimony.item(handle)) is not None:
+        return list(record.claims(source=item.source))
     return list(record.claims(subject=handle))
 
 
