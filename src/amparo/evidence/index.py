@@ -27,12 +27,16 @@ color:#1b1f23;background:#fff}
 h1{font-size:1.9rem;line-height:1.2;color:#1f3f5b}h2{font-size:1.25rem;color:#1f3f5b;margin-top:2.2rem;
 border-top:1px solid #b9c1c9;padding-top:1rem}
 table{border-collapse:collapse;width:100%;font-size:.86rem}th,td{text-align:start;vertical-align:top;padding:.3rem .5rem;
-border-bottom:1px solid #d5dbe0;overflow-wrap:anywhere}th{color:#5b6670;font-weight:600}
+border-bottom:1px solid #d5dbe0;overflow-wrap:break-word}.long{overflow-wrap:anywhere;min-width:7rem}
+th{color:#5b6670;font-weight:600}
 code{font:0.8rem/1.4 "DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
 .quiet{color:#5b6670}.alarm{border:1px solid #8a2f1d;color:#8a2f1d;
 padding:.4rem .8rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.2rem}dt{color:#5b6670}dd{margin:0}
 @media (prefers-color-scheme:dark){body{background:#14181c;color:#e4e8ec}h1,h2{color:#9cc4e4}.quiet,dt,th{color:#9aa6b1}
 th,td{border-color:#333c44}h2{border-color:#333c44}a{color:#9cc4e4}.alarm{color:#f0a08c;border-color:#f0a08c}}
+@media (max-width:40rem){body{margin:1rem auto;padding:0 .8rem}table,tbody,tr,td{display:block}thead{display:none}
+td{border:0;padding:.1rem 0}tr{border-bottom:1px solid #b9c1c9;padding:.4rem 0}dl{grid-template-columns:1fr;gap:0}
+dd{margin-bottom:.4rem;overflow-wrap:anywhere}a{overflow-wrap:anywhere}}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}
 """
 
@@ -122,7 +126,7 @@ def _list(export: Export) -> Iterator[str]:
     yield f"<h2>{_e(_('Items'))}</h2><table><thead><tr>{_heads(heads)}</tr></thead><tbody>"
     for one in export.exhibits:
         yield (
-            f'<tr><td><a href="#{_e(one.handle)}">{_e(one.handle)}</a></td><td>{_e(one.media_type)}</td>'
+            f'<tr><td><a href="#{_e(one.handle)}">{_e(one.handle)}</a></td><td class="long">{_e(one.media_type)}</td>'
             f"<td>{_bytes(one.size)}</td><td>{_e(day_and_time(one.added))}</td><td>{_e(one.parent or one.source)}</td></tr>"
         )
     yield "</tbody></table>"
@@ -142,14 +146,13 @@ def _exhibit(exhibit: Exhibit) -> str:
     facts.append((_("SHA-256"), f"<code>{grouped(exhibit.sha256)}</code>"))
     facts.append((_("BLAKE3"), f"<code>{grouped(exhibit.blake3)}</code>"))
     rows = "".join(
-        f"<tr><td>{_e(day_and_time(event.when))}</td><td>{_e(_(event.action))}</td><td>"
-        + " · ".join(
-            f'<bdi dir="auto">{_e(word)}</bdi>' for word in (event.actor, event.reason, event.authority, event.detail) if word
-        )
+        f"<tr><td>{_e(day_and_time(event.when))}</td><td>{_e(_(event.action))}</td>"
+        f'<td><bdi dir="auto">{_e(event.actor or _("device {n}").format(n=event.device))}</bdi></td><td class="long">'
+        + " · ".join(f'<bdi dir="auto">{_e(word)}</bdi>' for word in (event.reason, event.authority, event.detail) if word)
         + f"</td><td>{_e(event.entry)}</td></tr>"
         for event in exhibit.events
     )
-    heads = (_("When"), _("What"), _("Who, why, by whose authority"), _("Signed entry"))
+    heads = (_("When"), _("What"), _("Who"), _("Why, by whose authority"), _("Signed entry"))
     proofs = "".join(f"<li>{_e(sentence)}</li>" for sentence in exhibit.proofs)
     files = "".join(f'<li><a href="{_href(path)}">{_e(path)}</a></li>' for path in exhibit.files)
     return (
