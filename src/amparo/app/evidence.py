@@ -11,7 +11,6 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,9 +108,21 @@ def add(
     with stops_when_asked():
         moved = _Counter(session, found, progress)
         with closing(session.blobs().seal_many(found, moved, found.unreadable)) as sealed:
-            while first := next(sealed, None):
-                _add_batch(session, chain([first], sealed), found, how, added)
+            while batch := _together(sealed):
+                _add_batch(session, batch, found, how, added)
     return added
+
+
+def _together(sealed: Iterator[tuple[Path, Sealed]]) -> list[tuple[Path, Sealed]]:
+    """The files that are committed next. They are gathered first: recording them while others are sealed is slower, since
+    the threads of the sealing then wait for the interpreter at each step.
+    """
+    batch: list[tuple[Path, Sealed]] = []
+    size = 0
+    while len(batch) < _FILES and size < _BYTES and (one := next(sealed, None)):
+        batch.append(one)
+        size += one[1].size
+    return batch
 
 
 def check_added(session: Session, roots: list[Path], source: str, how: Origin) -> None:
@@ -231,11 +242,8 @@ def _mark(path: str, size: int, modified: int) -> bytes:
     return hashlib.blake2b(f"{path}\0{size}\0{modified}".encode(), digest_size=16).digest()
 
 
-def _add_batch(
-    session: Session, sealed: Iterator[tuple[Path, Sealed]], files: _Files, how: Origin, added: Added
-) -> None:  # fmt: skip
-    """Commit as many sealed files as belong together; the next ones are being sealed meanwhile."""
-    started, before = now_ms(), added.bytes
+def _add_batch(session: Session, batch: list[tuple[Path, Sealed]], files: _Files, how: Origin, added: Added) -> None:
+    started = now_ms()
     fresh: dict[bytes, list[str]] = {}
     with session.change() as change:
         if not added.source:
@@ -243,14 +251,12 @@ def _add_batch(
         if not added.items:
             row = Acquisition(added.source, how.from_whom, how.how, how.collector, how.device, how.authority, "", started)
             change.put("testimony", Acquisition.TYPE, [row.to_row()])
-        for count, (path, one) in enumerate(sealed, 1):
+        for path, one in batch:
             shown = files.shown(path)
             item = put_item(change, added.source, one, name=shown.rpartition("/")[2], path=shown)
             fresh.setdefault(one.sha256, []).append(item.handle)
             added.first, added.last = added.first or item.handle, item.handle
             added.items, added.bytes = added.items + 1, added.bytes + one.size
-            if count == _FILES or added.bytes - before > _BYTES:
-                break
         older = session.testimony.handles_of(fresh)
     for sha256, handles in fresh.items():
         first, *same = [older[sha256], *handles] if sha256 in older else handles

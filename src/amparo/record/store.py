@@ -265,22 +265,27 @@ class Store:
         """By what a row of this type is found."""
         return Keys()
 
-    def _put(self, part: int, type: str, given: list[Any]) -> None:
-        """Store one row. A row of a known type that cannot be read as one is kept aside, so that a replay goes on."""
+    def _put(self, part: int, type: str, given: list[Any]) -> bool:
+        """Store one row; True if it took the place of a current one. A row of a known type that cannot be read as one is kept
+        aside, so that a replay goes on.
+        """
         row = SHAPES[type].fit(given) if type in SHAPES else given
         if row is None:
             type, row = UNREADABLE, given
         keys = self._keys(type, row)
+        displaced = False
         if keys.id:
             for n, old in self.db.execute("SELECT n, row FROM rows WHERE type = ? AND id = ? AND current", (type, keys.id)):
                 self.db.execute("UPDATE rows SET current = 0 WHERE n = ?", (n,))
                 self._left(type, n, cbor2.loads(old))
+                displaced = True
         [(n,)] = self.db.execute(
             "INSERT INTO rows (part, type, id, dataset, key, person, a, b, current, row)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?) RETURNING n",
             (part, type, keys.id, keys.dataset, keys.key, keys.person, keys.a, keys.b, cbor2.dumps(row)),
         )
         self._came(type, n, row)
+        return displaced
 
     def _erase_part(self, part: int, ids: list[int]) -> None:  # noqa: ARG002
         for n, type, id, current, row in self.db.execute("SELECT n, type, id, current, row FROM rows WHERE part = ?", (part,)):

@@ -72,16 +72,11 @@ class TestimonyView(Store):
             return Keys(id="/".join(row[:3]), a=row[0])
         return Keys(a=row[0]) if type in (Acquisition.TYPE, Custody.TYPE, Seal.TYPE) else Keys()
 
-    def _put(self, part: int, type: str, given: list[Any]) -> None:
-        super()._put(part, type, given)
-        if type == Item.TYPE and not self._alone(given[0]):
-            self._settle(given[0])
-
-    def _alone(self, handle: Any) -> bool:
-        """True if the row that was just put is by the device its handle names, and the only one."""
-        if not isinstance(handle, str) or ids.device_of(handle) != self._device:
-            return False
-        return self.db.execute("SELECT count(*) FROM rows WHERE type = ? AND id = ?", (Item.TYPE, handle)) == [(1,)]
+    def _put(self, part: int, type: str, given: list[Any]) -> bool:
+        displaced = super()._put(part, type, given)
+        if type == Item.TYPE and (displaced or not isinstance(given[0], str) or ids.device_of(given[0]) != self._device):
+            self._settle(given[0])  # else it is the first by the device its handle names
+        return displaced
 
     def _erase_part(self, part: int, ids: list[int]) -> None:
         items = [row[0] for row in self.db.execute("SELECT id FROM rows WHERE part = ? AND type = ?", (part, Item.TYPE))]
