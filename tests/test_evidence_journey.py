@@ -150,6 +150,16 @@ def test_who_asks_the_record_for_an_item_is_told_where_it_is_shown(shell: Shell)
         assert "`amparo evidence show D-0003`" in shell.amparo(verb, "D-0003", code=9)["sentence"]
 
 
+def test_the_basis_of_a_source_is_said_afterwards_with_a_reason(shell: Shell) -> None:
+    """Without a reason nothing changes; with one the status no longer names the source, and its earlier word stays."""
+    assert "S-0001" in shell.amparo("status")["sources_without_basis"]
+    assert "--reason" in shell.amparo("evidence", "basis", "S-0001", "consent", code=4)["sentence"]
+    assert "S-0001" in shell.amparo("status")["sources_without_basis"]
+    shell.amparo("evidence", "basis", "s-1", "published source", "--reason", "made up, for a test")
+    assert "S-0001" not in shell.amparo("status")["sources_without_basis"]
+    assert shell.amparo("show", "S-0001")["entity"]["basis"] == "published source"
+
+
 def test_why_there_is_no_text_is_told_truly(shell: Shell) -> None:
     """Not read yet, read without finding any, nothing that could read it, empty: four sentences."""
     assert "Nothing here reads" in said(shell, "evidence", "text", "D-0003")

@@ -10,10 +10,11 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from amparo.app.naming import refuse_names
 from amparo.app.session import Change, Session, check_stop, now_ms, stops_when_asked
 from amparo.evidence import kinds
 from amparo.kernel import ids
@@ -51,6 +52,10 @@ class InsideWorkspace(BadInput):
 
 class UnknownBasis(BadInput):
     template = N_("“{basis}” is no basis on which a source is used; choose one of: {choices}.")
+
+
+class ReasonMissing(BadInput):
+    template = N_("Say why (--reason): who later asks on what a source was used reads it.")
 
 
 class WordsTooLong(BadInput):
@@ -268,6 +273,28 @@ def new_source(change: Change, how: Origin) -> str:
     handle = change.allocate("source")
     change.put("record", Entity.TYPE, [Entity(handle, "source", type=how.type, basis=how.basis).to_row()])
     return handle
+
+
+def set_basis(session: Session, source: str, basis: str, reason: str) -> Entity:
+    """Record anew on what a source may be used; the earlier word stays in its history. The entry of the access comes first.
+
+    Raises BadHandle, NoSuchSource, UnknownBasis, WordsTooLong, ReasonMissing, NameInWords.
+    """
+    if basis not in BASES:
+        raise UnknownBasis(basis=basis, choices=", ".join(BASES))
+    handle = str(ids.parse(source))
+    entity = session.record.entity(handle)
+    if entity is None or entity.kind != "source":
+        raise NoSuchSource(handle=handle)
+    if not reason.strip():
+        raise ReasonMissing
+    check_words({"reason": reason})
+    refuse_names(session, {_("reason"): reason})
+    session.note_access(f"basis: {basis}", handle, reason)
+    fresh = replace(entity, basis=basis)
+    with session.change() as change:
+        change.put("record", Entity.TYPE, [fresh.to_row()])
+    return fresh
 
 
 def put_item(

@@ -20,7 +20,7 @@ from amparo.record.model import BASES
 Result = tuple[dict[str, Any], str]
 
 SUBVERBS: Final = {
-    "add": "", "list": "", "show": "", "custody": "",
+    "add": "", "list": "", "show": "", "custody": "", "basis": "",
     "read": "evidence_read", "transcribe": "evidence_read", "search": "evidence_read", "text": "evidence_read",
     "authority": "evidence_time", "timestamp": "evidence_time", "proofs": "evidence_time",
     "replay": "evidence_capture", "check-capture": "evidence_capture", "auto-archiver": "evidence_capture",
@@ -32,7 +32,7 @@ SUBVERBS: Final = {
 """Subverb -> the module amparo.cli.<name> that holds it; "" this one."""
 
 SECTIONS: Final = (
-    (N_("To take in"), ("add", "import", "auto-archiver")),
+    (N_("To take in"), ("add", "import", "auto-archiver", "basis")),
     (N_("To read and look"), ("read", "transcribe", "list", "show", "text", "search", "similar", "replay", "check-capture")),
     (N_("To prove"), ("custody", "authority", "timestamp", "proofs")),
     (N_("To let out"), ("redact", "export", "sheet", "hand-over", "receive")),
@@ -264,5 +264,24 @@ def in_bytes(size: int) -> str:
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
 
 
-_HERE = [add, list_items, show, custody]
+@click.command(
+    help=_(
+        "Say afterwards on what a source may be used; the gate asks for it. The earlier word stays in the source's history. "
+        "For a person's consent use `amparo consent`.\n\n"
+        "Example: amparo evidence basis S-0003 'published source' --reason 'the report came out on 3 April'"
+    )
+)
+@click.argument("source", metavar="S-...")
+@click.argument("basis", type=click.Choice(BASES))
+@click.option("--reason", default="", help=_("Why; kept in the ledger."))
+@passphrase_option
+@verb
+def basis(source: str, basis: str, reason: str, passphrase_fd: int | None, folder: Path | None) -> Result:
+    with opened(folder, descriptor=passphrase_fd) as session:
+        entity = room.set_basis(session, source, basis, reason)
+        data = {"demo": session.demo, "source": entity.handle, "basis": entity.basis}
+    return data, _("Source {source} rests on: {basis}.").format(source=entity.handle, basis=_(entity.basis))
+
+
+_HERE = [add, list_items, show, custody, basis]
 COMMANDS = [evidence]
