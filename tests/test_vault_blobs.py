@@ -5,11 +5,13 @@ import hashlib
 import io
 import os
 import random
+import resource
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -18,7 +20,8 @@ from faulty_disk import FaultyDisk, Loss, PowerCut
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amparo.vault import blob_stages
+from amparo.vault import blob_apart, blob_stages
+from amparo.vault.blob_apart import ENOUGH
 from amparo.vault.blob_format import (
     AAD,
     CHUNK,
@@ -423,6 +426,91 @@ def test_erasing_never_lengthens_a_pack(store: BlobStore, folder: Path, small: l
     store.erase(f"{pack.name}:{len(before) - 5}:100")
     store.erase(f"{'0' * 64}:0:100")
     assert pack.read_bytes() == before
+
+
+# -- many small files, sealed by a process of its own ------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> list[Path]:
+    """As many files as a process is started for, one of them too large for a pack, one that is not there, and some more."""
+    folder = tmp_path / "много"
+    folder.mkdir()
+    paths = [folder / f"{number}" for number in range(ENOUGH + 300)]
+    for number, path in enumerate(paths):
+        path.write_bytes(f"note {number} ".encode() * (number % 90))
+    paths[700].write_bytes(made_up(SMALL + 5))
+    paths[701].unlink()
+    return paths
+
+
+def test_many_small_files_are_sealed_by_another_process_as_by_this_one(store: BlobStore, many: list[Path]) -> None:
+    """Each opens with its own key and digests; the file too large for a pack is an object, the missing one is refused once."""
+    refused: list[SourceUnreadable] = []
+    done = dict(store.seal_many(many, refused=refused.append))
+    assert [error.path for error in refused] == [many[701]]
+    assert set(done) == {*many} - {many[701]}
+    assert len({sealed.key for sealed in done.values()}) == len(done)
+    for path, sealed in done.items():
+        data = path.read_bytes()
+        assert content(store, sealed) == data
+        assert (sealed.sha256, sealed.size, sealed.head) == (hashlib.sha256(data).digest(), len(data), data[:4096])
+        assert sealed.modified == path.stat().st_mtime_ns // 1_000_000
+    assert (":" in done[many[700]].blob) is False
+
+
+def test_the_sealing_process_killed_in_the_middle_is_one_sentence(
+    store: BlobStore, folder: Path, many: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed by the system for want of memory: what was told as sealed opens, the rest is not claimed, no draft stays."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Watched(subprocess.Popen[bytes]):
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            started.append(self)
+
+    def killing() -> Iterator[Path]:
+        for number, path in enumerate(many):
+            if number == ENOUGH + 100:
+                started[0].kill()
+            yield path
+
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    done: list[tuple[Path, Sealed]] = []
+    with pytest.raises(blob_apart.SealerEnded, match="run it again"):
+        done.extend(store.seal_many(killing(), refused=lambda _: None))
+    assert len(done) < len(many)
+    assert not list(folder.glob("tmp-*"))
+    assert all(content(store, sealed) == path.read_bytes() for path, sealed in done)
+
+
+def test_a_full_disk_in_the_sealing_process_is_the_same_sentence(store: BlobStore, many: list[Path]) -> None:
+    """What the other process meets on the disk is raised here as if it had been met here."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        with pytest.raises(DiskFull):
+            list(store.seal_many(many, refused=lambda _: None))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_stopped_sealing_ends_its_process(store: BlobStore, folder: Path, many: list[Path]) -> None:
+    """Who stops after the first file leaves no process and no draft, and what stopped the paths is raised."""
+
+    def stopped() -> Iterator[Path]:
+        yield from many[: ENOUGH + 50]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(store.seal_many(stopped(), refused=lambda _: None))
+    iterator = store.seal_many(many, refused=lambda _: None)
+    next(iterator)
+    iterator.close()
+    assert not list(folder.glob("tmp-*"))
+    with pytest.raises(ChildProcessError):  # every child of this process has ended
+        os.waitpid(-1, os.WNOHANG)
 
 
 # -- power, disk, sources ---------------------------------------------------------------------------------------------

@@ -98,9 +98,9 @@ class _End:
     error: BaseException | None = None
 
 
-def ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """Yield ``items``, produced by a thread that runs one item ahead. Errors arrive in order; closing ends the thread."""
-    box: queue.Queue[T | _End] = queue.Queue(1)
+def ahead(items: Iterator[T], count: int = 1) -> Generator[T, None, None]:
+    """Yield ``items``, produced by a thread that runs ``count`` ahead. Errors arrive in order; closing ends the thread."""
+    box: queue.Queue[T | _End] = queue.Queue(count)
     stop = threading.Event()
 
     def work() -> None:

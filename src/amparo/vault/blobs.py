@@ -22,16 +22,17 @@ import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
 from amparo.kernel.errors import DiskRefused
 from amparo.kernel.i18n import _
+from amparo.vault.blob_apart import ENOUGH, Packed, packs
 from amparo.vault.blob_format import TAG, BlobMissing, BlobReader, sealed_size
 from amparo.vault.blob_stages import (
     SMALL,
     Packer,
-    Piece,
     Readable,
     Running,
     Sealed,
@@ -106,15 +107,20 @@ class BlobStore:
     def seal_many(
         self, paths: Iterable[Path], progress: Progress = _silent, refused: Callable[[SourceUnreadable], object] = _raise
     ) -> Generator[tuple[Path, Sealed], None, None]:
-        """Seal files, small ones (under 1 MiB) in packs; yield each once it is durable, in no particular order.
+        """Seal files, small ones (under 1 MiB) in packs; yield each once it is durable, in no particular order. Of many the
+        small ones are sealed by another process, in which their paths must mean the same.
 
         Flat memory for any number of files. ``refused`` gets each file that cannot be read (else that ends it all). Raises as
         ``seal_file``; what was yielded before stays sealed.
         """
-        batches = ahead(read_batches(paths, refused))
-        pieces = ahead(Packer(lambda sha256, key: self._address(_PACK, sha256, key)).seal(batches))
-        with closing(ahead(self._write_packs(pieces))) as packs:
-            for sealed, large in packs:
+        paths = iter(paths)
+        first = list(islice(paths, ENOUGH))
+        if len(first) == ENOUGH and type(self._disk) is Disk:
+            found = self._packs_apart(chain(first, paths), refused)
+        else:
+            found = ahead(self.write_packs(chain(first, paths), refused))
+        with closing(found):
+            for sealed, large in found:
                 progress(sum(one.size for _, one in sealed))
                 yield from sealed
                 for path in large:
@@ -125,8 +131,18 @@ class BlobStore:
                     else:
                         yield path, file
 
-    def _write_packs(self, pieces: Generator[Piece, None, None]) -> Iterator[tuple[list[tuple[Path, Sealed]], list[Path]]]:
-        """Write each pack; yield its files once it is durable, and the files found too large for it."""
+    def _packs_apart(
+        self, paths: Iterable[Path], refused: Callable[[SourceUnreadable], object]
+    ) -> Generator[Packed, None, None]:
+        try:
+            yield from packs(self._folder, self._id_key, paths, refused)
+        finally:
+            self.clean()  # where that process was stopped
+
+    def write_packs(self, paths: Iterable[Path], refused: Callable[[SourceUnreadable], object]) -> Iterator[Packed]:
+        """Write packs of small files; yield the files of each once it is durable, and the files found too large for it."""
+        batches = ahead(read_batches(paths, refused))
+        pieces = ahead(Packer(lambda sha256, key: self._address(_PACK, sha256, key)).seal(batches))
         with closing(pieces):
             for piece in pieces:
                 large, sealed = list(piece.large), list(piece.files)

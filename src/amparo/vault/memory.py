@@ -11,6 +11,7 @@ freed but not overwritten. ``Secret`` keeps the one long-lived copy out of swap 
 import ctypes
 import mmap
 import os
+import signal
 import sys
 import threading
 from contextlib import suppress
@@ -24,6 +25,7 @@ CORE_DUMPS: Final = "no core dumps"
 DEBUGGERS: Final = "closed to debuggers of the same user"
 LOCKED: Final = "all memory kept out of swap"
 
+_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _MADV_WIPEONFORK: Final = 18  # Linux 4.14: a forked child sees zeros
@@ -65,6 +67,12 @@ def _no_debuggers() -> bool:
     if sys.platform != "linux":
         return False
     return bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+
+
+def die_with_parent() -> None:
+    """Let this process be killed when the thread that started it ends (Linux, prctl(2)); elsewhere its pipes tell it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _lock_all() -> bool:
