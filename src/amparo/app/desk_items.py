@@ -1,7 +1,7 @@
 """Digital items for pages: an overview a page at a time, one item with its custody, and bytes for who may have them.
 
-Invariants: no page walks all items; how many are looked at for one page has a bound. Whoever looks into an item is in its custody
-first, once a sitting (from one unlocking to the next lock); whoever takes a copy, every time and with a reason.
+Invariants: no page walks all items; how many are looked at for one page has a bound. Whoever looks into an item is in its
+custody first, once a sitting (from one unlocking to the next lock); whoever takes a copy, every time and with a reason.
 """
 
 import json
@@ -36,7 +36,8 @@ PLAYED: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """Media type of an item -> the type it is played as: the only ones a browser is ever told."""
 WHAT: Final = (
-    ("image/", N_("Picture")), ("video/", N_("Film")), ("audio/", N_("Sound recording")), ("application/pdf", N_("PDF document")),
+    ("image/svg", N_("Drawing made of code (SVG)")), ("image/", N_("Picture")), ("video/", N_("Film")),
+    ("audio/", N_("Sound recording")), ("application/pdf", N_("PDF document")),
     ("message/", N_("E-mail")), ("application/mbox", N_("E-mail")), ("application/vnd.ms-outlook", N_("E-mail")),
     ("application/wacz", N_("Web capture")), ("application/warc", N_("Web capture")), ("text/html", N_("Web page")),
     ("text/", N_("Text")), ("application/x-subrip", N_("Transcript")), ("application/ttml", N_("Transcript")),
@@ -88,7 +89,7 @@ def viewed(session: Session, item: Item, reason: str = "") -> None:
 
 
 def overview(session: Session, *, before: str = "", only: str = "", state: str = "") -> dict[str, Any]:
-    """Items from the newest on, or from what came before the item ``before``; ``only`` of KINDS, ``state`` read, unread or twice.
+    """Items from the newest on, or from before the item ``before`` on; ``only`` of KINDS, ``state`` read, unread or twice.
 
     ``next`` is where to go on, "" at the end; the page may be short where few of the items looked at fit.
     """
@@ -143,7 +144,8 @@ def line_of(item: Item, *, read: bool) -> dict[str, Any]:
     """An item as a list shows it."""
     return {
         "handle": item.handle, "source": item.source, "name": shown_name(item), "what": what(item), "size": item.size,
-        "added": item.added, "parent": item.parent, "relation": _(RELATIONS.get(item.relation, item.relation)), "read": read,
+        "added": item.added, "parent": item.parent, "relation": _(RELATIONS.get(item.relation, item.relation)),
+        "read": read or item.relation in _MADE,
     }  # fmt: skip
 
 
@@ -169,8 +171,8 @@ def item_page(session: Session, handle: str) -> dict[str, Any]:
         "same": [one.handle for one in same[:_SHOWN]],
         "facts": list(_facts(session, item.handle)), "warnings": _warnings(session, item.handle),
         "stamps": [_stamp(seal) for seal in view.seals(item.handle)[:_SHOWN]],
-        "provenance": [{"scheme": text.printable(str(one.get("scheme", ""))), "sentences": list(map(text.printable, one["sentences"]))}
-                       for one in evidence_proofs.provenance(session, item)],
+        "provenance": [{"scheme": text.printable(str(one.get("scheme", ""))),
+                        "sentences": [text.printable(sentence) for sentence in one["sentences"]]} for one in evidence_proofs.provenance(session, item)],
         "read": view.was_read(item.handle), "readable": bool(readers_for(item.media_type)),
         "room": has_room(session, item), "marked": marked(session, item), "source": session.record.entity(item.source),
         "labels": session.record.labels([item.source]),

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any, Final
 
 from amparo.app import evidence, marking
@@ -205,8 +206,8 @@ def _run(item: Item, pieces: list[Piece], marks: Sequence[tuple[Passage, locator
     return {
         "reader": reader, "machine": _recognises(reader), "seen": str(shown),
         "pieces": [{
-            "number": piece.number, "locator": text.printable(piece.locator).replace("\n", " "), "language": piece.language[:35],
-            "seconds": _seconds(piece.locator), "segments": _segments(piece, spans.get(piece.number, [])),
+            "number": piece.number, "locator": text.printable(piece.locator).replace("\n", " "),
+            "language": piece.language[:35], "seconds": _seconds(piece.locator), "segments": _segments(piece, spans.get(piece.number, [])),
         } for piece in pieces],
     }  # fmt: skip
 
@@ -246,7 +247,7 @@ def _segments(piece: Piece, spans: list[tuple[int, int, str]]) -> list[dict[str,
     shown = text.printable(piece.text)
     edges = sorted({0, len(shown), *(edge for start, end, _handle in spans for edge in (start, end) if edge <= len(shown))})
     found = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         over = [handle for start, end, handle in spans if start <= low and high <= end]
         ends = [handle for _start, end, handle in spans if end == high and handle in over]
         found.append({"at": low, "text": shown[low:high], "marks": over, "ends": ends})
@@ -285,7 +286,9 @@ def _card(session: Session, passage: Passage) -> dict[str, Any]:
 
 
 def _labels(session: Session, cards: list[dict[str, Any]]) -> dict[str, str]:
-    named = {claim[name] for card in cards for claim in card["claims"] for name in ("subject", "value", "source", "place", "speaker")}
+    named = {
+        claim[name] for card in cards for claim in card["claims"] for name in ("subject", "value", "source", "place", "speaker")
+    }
     return session.record.labels(handle for handle in named if ids.is_handle(handle))
 
 

@@ -72,7 +72,10 @@ class Drawer:
             return found
 
     def draw(self, item: Item, stream: BinaryIO, page: int) -> Drawn:
-        """Draw a page (from 1) out of the item's bytes, which are closed. Raises NotDrawn, WrongPixels, what the sandbox raises."""
+        """Draw a page (from 1) out of the item's bytes, which are closed.
+
+        Raises NotDrawn, WrongPixels and what the sandbox raises.
+        """
         with stream:
             if not drawable(item):
                 raise NotDrawn(type=item.media_type or "?", item=item.handle)

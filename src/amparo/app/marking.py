@@ -1,8 +1,8 @@
 """Passages marked in what was read of an item, and the claims stated on them: who did what to whom, on these very words.
 
 Invariants: a quotation is recorded only if it stands in the text as it was shown and as it stands now; the passage, the claims
-and whatever begins with them are one change. Words of a source go into the testimony; into the record only if who marks says so.
-Where the identities are open, no sealed name passes.
+and whatever begins with them are one change. Words of a source go into the testimony; into the record only if who marks says
+so. Where the identities are open, no sealed name passes.
 """
 
 import hashlib
@@ -33,8 +33,8 @@ _SPACE: Final = re.compile(r"\s+")
 
 class TextChanged(BadInput):
     template = N_(
-        "What was read of {item} is not what this page showed: it was read anew, or another text lies there now. Look at it again "
-        "and mark the words there. Nothing was recorded."
+        "What was read of {item} is not what this page showed: it was read anew, or another text lies there now. Look at it "
+        "again and mark the words there. Nothing was recorded."
     )
 
 
@@ -56,8 +56,8 @@ class NoSuchWords(BadInput):
 
 class NoRegion(BadInput):
     template = N_(
-        "A region is four numbers from 0 to 100 (percent from the left and the top, width, height) within the page of a picture "
-        "or PDF. Nothing was recorded."
+        "A region is four numbers from 0 to 100 (percent from the left and the top, width, height) within the page of a "
+        "picture or PDF. Nothing was recorded."
     )
 
 
@@ -184,7 +184,9 @@ def located(
     found: list[tuple[int, Words, str]] = []
     for number, one in enumerate(shown):
         pieces = again(session, item, one)
-        spots = [spot] if spot and one.first <= spot.first and spot.last <= one.last else find(pieces, quote) if not spot else []
+        spots = (
+            [spot] if spot and one.first <= spot.first and spot.last <= one.last else find(pieces, quote) if not spot else []
+        )
         for place in spots:
             if spot and _same(cut(pieces, place)) != _same(quote):
                 continue

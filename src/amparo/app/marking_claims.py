@@ -1,4 +1,4 @@
-"""The claims that somebody states on a passage, checked as those of an import are: who did what to whom, when, where, how known.
+"""The claims that somebody states on a passage, checked as those of an import are: who did what to whom, when, where.
 
 Invariants: a claim is whole and fits the vocabulary before anything is written. “new act”, “new event” and “new person” begin
 such a thing in the same change; the same words mean the same thing in all claims of one form. A person begun so has no name.
@@ -21,7 +21,8 @@ from amparo.record.model import ACCESS, POLARITIES, STANCES, VOLUNTARINESS, Clai
 from amparo.record.vocabulary import Property
 
 FIELDS: Final = (
-    "about", "property", "value", "text", "valid", "place", "speaker", "access", "voluntariness", "stance", "polarity", "quoted",
+    "about", "property", "value", "text", "valid", "place", "speaker", "access", "voluntariness", "stance", "polarity",
+    "quoted",
 )  # fmt: skip
 MOST: Final = 20  # claims of one form
 _SAID: Final = ("about", "property", "value", "text", "valid", "place", "speaker")
@@ -48,8 +49,8 @@ class SaidAlready(BadInput):
 
 class NameInQuote(BadInput):
     template = N_(
-        "The marked words contain the sealed name of {handles}. Mark the words before or after it, and state the claim with the "
-        "handle. Nothing was recorded."
+        "The marked words contain the sealed name of {handles}. Mark the words before or after it, and state the claim with "
+        "the handle. Nothing was recorded."
     )
 
 
@@ -150,14 +151,17 @@ class _Checker:
             need("value")
         text, quoted = self._text(raw)
         if known.value == "text" and not (value or text):
-            raise BadClaim(number=number, field=_(_LABELS["text"]), why=_("It is empty: say it in a few words, or quote the passage."))
-        choices = {name: self._choice(number, name, raw) for name in _CHOICES}
+            raise BadClaim(
+                number=number, field=_(_LABELS["text"]), why=_("It is empty: say it in a few words, or quote the passage.")
+            )
+        choices: dict[str, Any] = {name: self._choice(number, name, raw) for name in _CHOICES}
         claim = Claim(
             "", subject, known.id, value, checked("text", convert.text(convert.MAX_TEXT, "text"), text),
             valid=checked("valid", convert.date, raw.get("valid", "").strip()),
             place=checked("place", lambda text: self._thing(text, ("place",), begins), raw.get("place", "").strip()),
             speaker=checked("speaker", lambda text: self._keys.speaker(_canonical(text)), raw.get("speaker", "").strip()),
-            verbatim=quoted, language=self._passage.language if quoted else "", person=self._person(subject, value, begins), **choices,
+            verbatim=quoted, language=self._passage.language if quoted else "", person=self._person(subject, value, begins),
+            **choices,
         )  # fmt: skip
         return Said(claim, begins)
 
@@ -250,5 +254,5 @@ def refuse_sealed(session: Session, passage: Passage | None, said: Iterable[Said
     if passage is not None and (found := sealed.find(passage.text)):
         raise NameInQuote(handles=", ".join(sorted({one.person for one in found})))
     for number, one in enumerate(said, 1):
-        words = "\n".join((one.claim.text, one.claim.value, one.claim.speaker))
+        words = f"{one.claim.text}\n{one.claim.value}\n{one.claim.speaker}"
         refuse_names(session, {_("claim {number}").format(number=number): words})

@@ -1,7 +1,7 @@
 """Where in a digital item a passage stands: a run of characters of what a reader found, a region of a page, a stretch of time.
 
-Invariants: ``parse(str(place)) == place``; a locator holds numbers and names of our own readers, no word of a file: it stands in
-the record, where file names and speakers have no business. People read what is before the bracket, programs what is in it.
+Invariants: ``parse(str(place)) == place``; a locator holds numbers and names of our own readers, no word of a file: it stands
+in the record, where file names and speakers have no business. People read what is before the bracket, programs what is in it.
 
 Sources: W3C Media Fragments URI 1.0 §4.2 (``t=``, ``xywh=percent:``), W3C Web Annotation Data Model §4.2 (selectors).
 """
@@ -13,7 +13,9 @@ _HANDLE = r"(D-(?:[1-9][0-9]{0,5}-)?[0-9]{4,12})"
 _SHARE = r"([0-9]{1,3}\.[0-9]{2})"
 _CLOCK = r"\d{2,5}:\d\d:\d\d\.\d{3}"
 _SECONDS = r"([0-9]{1,8}\.[0-9]{3})"
-_WORDS = re.compile(rf"{_HANDLE}, ([^\[\]]{{1,200}}) \[([^\[\]]{{1,120}}) (\d{{1,9}}):(\d{{1,9}})-(\d{{1,9}}):(\d{{1,9}})\]", re.ASCII)
+_WORDS = re.compile(
+    rf"{_HANDLE}, ([^\[\]]{{1,200}}) \[([^\[\]]{{1,120}}) (\d{{1,9}}):(\d{{1,9}})-(\d{{1,9}}):(\d{{1,9}})\]", re.ASCII
+)
 _REGION = re.compile(rf"{_HANDLE}, p\. (\d{{1,6}}) \[xywh=percent:{_SHARE},{_SHARE},{_SHARE},{_SHARE}\]", re.ASCII)
 _STRETCH = re.compile(rf"{_HANDLE}, {_CLOCK}-{_CLOCK} \[t={_SECONDS},{_SECONDS}\]", re.ASCII)
 _SAFE = re.compile(rf"p\. \d{{1,6}}(?:, ¶ \d{{1,6}})?|¶ \d{{1,9}}|{_CLOCK}-{_CLOCK}", re.ASCII)

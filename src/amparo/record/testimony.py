@@ -228,7 +228,7 @@ class TestimonyView(Store):
 
     def fact_kinds(self, handle: str) -> list[str]:
         """The kinds of facts there are about an item, without a look at them: recognised words fill megabytes."""
-        return [id.split("/")[1] for id in self._firsts(Fact.TYPE, handle, lambda id: "/".join(id.split("/")[:2]))]
+        return [id.split("/")[1] for id in self._firsts(Fact.TYPE, handle, lambda one: "/".join(one.split("/")[:2]))]
 
     def texts(self, handle: str) -> list[Piece]:
         """The text of an item in reading order, by reader."""
@@ -237,7 +237,7 @@ class TestimonyView(Store):
 
     def text_readers(self, handle: str) -> list[str]:
         """The readers that found text in an item, without a look at the text."""
-        firsts = self._firsts(Piece.TYPE, handle, lambda id: id.rpartition("/")[0])
+        firsts = self._firsts(Piece.TYPE, handle, lambda one: one.rpartition("/")[0])
         return [id.partition("/")[2].rpartition("/")[0] for id in firsts]
 
     def _firsts(self, type: str, handle: str, group: Callable[[str], str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The bytes of a recording for a player: one range at a time, bounded, read as they are sent (RFC 9110 §14).
 
-Invariants: whatever is asked for, no more than ``MOST`` bytes are sent for one range, and memory holds a few pieces. What is sent
-is never stored, sniffed or run: its type is from a closed list, and it is sandboxed.
+Invariants: whatever is asked for, no more than ``MOST`` bytes are sent for one range, and memory holds a few pieces. What is
+sent is never stored, sniffed or run: its type is from a closed list, and it is sandboxed.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Digital items: an overview, one item with its custody, a copy with its reason, pages drawn in the sandbox, sound and film.
 
-Invariants: no byte of an item is given to a browser to be rendered as what it claims to be: pages and pictures are drawn anew in
-the sandbox, recordings are streamed under a type of a closed list, all else leaves as an attachment without a name of its own.
+Invariants: no byte of an item is given to a browser to be rendered as what it claims to be: pages and pictures are drawn anew
+in the sandbox, recordings are streamed under a type of a closed list, all else leaves as an attachment without its name.
 Every look is in the custody before a byte is shown.
 """
 

@@ -1,4 +1,4 @@
-"""The reading room: a source at one side, its passages and claims at the other; words, regions and times are marked and stated on.
+"""The reading room: a source at one side, its passages and claims at the other; words, regions and times are marked.
 
 Invariants: reading is by GET; a mark is recorded by POST as what the page showed, or refused. Without scripts everything can be
 typed; scripts fill in the same fields.
@@ -23,8 +23,8 @@ from amparo.record import locators
 from amparo.record.locators import Region, Stretch, Words
 from amparo.web import forms
 from amparo.web.forms import Form
+from amparo.web.pages import things  # noqa: F401  registers the convertor that the addresses name
 from amparo.web.pages.items import ITEM, draw
-from amparo.web.pages.things import HandleConvertor
 from amparo.web.render import page, see
 
 _NUMBER: Final = re.compile("[0-9]{1,9}", re.ASCII)
@@ -32,7 +32,6 @@ _PERCENT: Final = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{1,4})?", re.ASCII)
 _CLAIM: Final = re.compile(r"claim\.([0-9]{1,2})\.([a-z]+)", re.ASCII)
 _ROWS: Final = 3
 _SOURCE: Final = "/read/{handle:handle}"
-assert HandleConvertor  # registers the convertor that the address names
 
 
 class TwoPlaces(BadInput):
@@ -78,12 +77,11 @@ async def _item(request: Request, form: Form, sentence: str, choices: Sequence[t
     query = request.query_params
     at = _number(form["at"] or query.get("at", "")) or 1
     by = form["by"] or query.get("by", "")[:120]
-    found = await request.app.state.desk.do(
-        desk_reading.item_room, handle, at=at, by=by, passage=query.get("passage", "")[:24]
-    )
+    found = await request.app.state.desk.do(desk_reading.item_room, handle, at=at, by=by, passage=query.get("passage", "")[:24])
     if found["kind"] == "pages" and not found["count"]:  # nobody counted its pages yet
         await _count(request, found)
-    shown = {"it": found, "typed": form.values(), "sentence": sentence, "rows": _ROWS, "choices": choices, "on": query.get("on", "")[:24]}
+    shown = {"it": found, "typed": form.values(), "sentence": sentence, "rows": _ROWS, "choices": choices,
+             "on": query.get("on", "")[:24]}  # fmt: skip
     return page(request, "reading", shown, status=422 if sentence or choices else 200)
 
 
@@ -118,10 +116,9 @@ async def mark(request: Request) -> Response:
 
 async def _place(request: Request, form: Form, handle: str) -> tuple[locators.Place | None, str, list[tuple[int, Words, str]]]:
     """(the place that was marked, the run it is in, the places to choose from). Raises what ``marking.located`` raises."""
-    what = form["what"] or next((name for name, field in (("words", "quote"), ("region", "x"), ("time", "start")) if form[field]), "")
-    if what == "region":
+    if not form["quote"] and not form["piece"] and form["x"]:
         return _region(form, handle), "", []
-    if what == "time":
+    if not form["quote"] and not form["piece"] and form["start"]:
         start, end = locators.seconds(form["start"]), locators.seconds(form["end"])
         if start is None or end is None:
             raise marking.NoStretch
@@ -144,11 +141,11 @@ def _quote(session: Session, handle: str, form: Form, shown: list[Shown]) -> tup
         run, *numbers = map(int, chosen)
         if run < len(shown):
             return form["quote"], Spot(*numbers), [shown[run]]
-    run, _colon, number = form["piece"].partition(":")
-    if not form["quote"] and _NUMBER.fullmatch(run) and _NUMBER.fullmatch(number) and int(run) < len(shown):
-        pieces = marking.again(session, evidence.get(session, handle), shown[int(run)])
+    of, _colon, number = form["piece"].partition(":")
+    if not form["quote"] and _NUMBER.fullmatch(of) and _NUMBER.fullmatch(number) and int(of) < len(shown):
+        pieces = marking.again(session, evidence.get(session, handle), shown[int(of)])
         spot = marking.words_of(pieces, int(number), _number(form["from"]), _number(form["to"]))
-        return marking.cut(pieces, spot), spot, [shown[int(run)]]
+        return marking.cut(pieces, spot), spot, [shown[int(of)]]
     return form["quote"], None, shown
 
 
