@@ -172,7 +172,8 @@ def item_page(session: Session, handle: str) -> dict[str, Any]:
         "facts": list(_facts(session, item.handle)), "warnings": _warnings(session, item.handle),
         "stamps": [_stamp(seal) for seal in view.seals(item.handle)[:_SHOWN]],
         "provenance": [{"scheme": text.printable(str(one.get("scheme", ""))),
-                        "sentences": [text.printable(sentence) for sentence in one["sentences"]]} for one in evidence_proofs.provenance(session, item)],
+                        "sentences": [text.printable(sentence) for sentence in one["sentences"]]}
+                       for one in evidence_proofs.provenance(session, item)],
         "read": view.was_read(item.handle), "readable": bool(readers_for(item.media_type)),
         "room": has_room(session, item), "marked": marked(session, item), "source": session.record.entity(item.source),
         "labels": session.record.labels([item.source]),

@@ -207,7 +207,8 @@ def _run(item: Item, pieces: list[Piece], marks: Sequence[tuple[Passage, locator
         "reader": reader, "machine": _recognises(reader), "seen": str(shown),
         "pieces": [{
             "number": piece.number, "locator": text.printable(piece.locator).replace("\n", " "),
-            "language": piece.language[:35], "seconds": _seconds(piece.locator), "segments": _segments(piece, spans.get(piece.number, [])),
+            "language": piece.language[:35], "seconds": _seconds(piece.locator),
+            "segments": _segments(piece, spans.get(piece.number, [])),
         } for piece in pieces],
     }  # fmt: skip
 

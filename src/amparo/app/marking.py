@@ -226,12 +226,11 @@ def mark(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
     NoSuchPassage, NameInQuote and what ``marking_claims`` raises.
     """
     passage = _there(session, asked) if asked.get("passage") else _new(session, asked)
-    said = claims_of(session, asked["claims"], passage)
+    if not passage.handle:
+        marked = session.testimony.marked(evidence.get(session, asked["item"]))
+        passage = next((one for one in marked if (one.locator, one.text) == (passage.locator, passage.text)), passage)
     fresh = not passage.handle
-    if fresh:
-        same = [one for one in session.testimony.marked(evidence.get(session, asked["item"])) if one.locator == passage.locator]
-        if same:
-            passage, fresh = same[0], False
+    said = claims_of(session, asked["claims"], passage)
     refuse_sealed(session, passage if fresh else None, said)
     with session.change() as change:
         if fresh:

@@ -82,7 +82,7 @@ async def _item(request: Request, form: Form, sentence: str, choices: Sequence[t
         await _count(request, found)
     shown = {"it": found, "typed": form.values(), "sentence": sentence, "rows": _ROWS, "choices": choices,
              "on": query.get("on", "")[:24]}  # fmt: skip
-    return page(request, "reading", shown, status=422 if sentence or choices else 200)
+    return page(request, "reading", shown, status=422 if sentence else 200)
 
 
 async def _count(request: Request, found: dict[str, Any]) -> None:

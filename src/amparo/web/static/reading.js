@@ -98,17 +98,25 @@ if (sheet && field("x")) {
     [...corner, ...size].forEach((value, n) => (field(names[n]).value = value.toFixed(2)));
     draw();
   };
+  let moved = false; // a click on a mark goes to its passage, a drag over it begins another one
+  sheet.addEventListener("dragstart", (event) => event.preventDefault());
   sheet.addEventListener("pointerdown", (event) => {
-    if (event.button || event.target.dataset.region) return;
-    event.preventDefault();
+    if (event.button) return;
     from = at(event);
-    sheet.setPointerCapture(event.pointerId);
+    moved = false;
   });
-  sheet.addEventListener("pointermove", (event) => from && drag(event));
-  sheet.addEventListener("pointerup", (event) => {
+  sheet.addEventListener("pointermove", (event) => {
     if (!from) return;
+    const to = at(event);
+    if (!moved && Math.hypot(to[0] - from[0], to[1] - from[1]) < 0.5) return;
+    if (!moved) sheet.setPointerCapture(event.pointerId);
+    moved = true;
     drag(event);
+  });
+  sheet.addEventListener("pointercancel", () => (from = null));
+  sheet.addEventListener("pointerup", () => {
     from = null;
+    if (!moved) return;
     if (Number(field("w").value) < 0.5 || Number(field("h").value) < 0.5) names.forEach((name) => (field(name).value = ""));
     else {
       form.querySelector("[data-region-fields]").open = true;
@@ -169,7 +177,7 @@ for (const property of document.querySelectorAll("[data-property]")) {
 
 // -- keys -------------------------------------------------------------------------------------------------------------
 
-let went = 0; // when g was pressed
+let went = -Infinity; // when g was pressed
 const SOON = 1_500; // ms
 
 function go(step) {
@@ -213,7 +221,7 @@ addEventListener(
     };
     const act = after?.[event.key] ?? acts[event.key];
     if (!act) return;
-    if (event.key !== "g") went = 0;
+    if (event.key !== "g") went = -Infinity;
     event.preventDefault();
     event.stopImmediatePropagation();
     act();
