@@ -18,7 +18,6 @@ from cli_kit import EVERYDAY, IDENTITIES, Shell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from playwright.sync_api import expect
 from test_web_pages import tab
 from web_kit import CHROMIUM, POSIX, Answer, Pages, browsing
 
@@ -54,7 +53,9 @@ def pdf(*pages: str) -> bytes:
               "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"]  # fmt: skip
     for n, words in enumerate(pages):
         drawn = f"BT /F 18 Tf 40 700 Td ({words}) Tj ET"
-        bodies.append(f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents {5 + 2 * n} 0 R/Resources<</Font<</F 3 0 R>>>>>>")
+        bodies.append(
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents {5 + 2 * n} 0 R/Resources<</Font<</F 3 0 R>>>>>>"
+        )
         bodies.append(f"<</Length {len(drawn)}>>\nstream\n{drawn}\nendstream")
     out, places = b"%PDF-1.4\n", []
     for number, body in enumerate(bodies, 1):
@@ -62,7 +63,11 @@ def pdf(*pages: str) -> bytes:
         out += f"{number} 0 obj\n{body}\nendobj\n".encode()
     table = "".join(f"{place:010} 00000 n \n" for place in places)
     size = len(bodies) + 1
-    return out + f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{len(out)}\n%%EOF\n".encode()
+    return (
+        out
+        + f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<</Size {size}/Root 1 0 R>>\n".encode()
+        + f"startxref\n{len(out)}\n%%EOF\n".encode()
+    )
 
 
 def sound(seconds: int) -> bytes:
@@ -132,7 +137,7 @@ def hidden(text: str) -> dict[str, Any]:
     return {name: values if name == "shown" else values[-1] for name, values in found.items()}
 
 
-def mark(pages: Pages, handle: str, at: int = 1, **typed: str) -> Answer:
+def mark(pages: Pages, handle: str, at: str = "1", **typed: str) -> Answer:
     """Fill in the form of an item's room and send it."""
     form = hidden(pages.ask(f"/{handle}/read?at={at}").text)
     return send(pages, handle, form, **typed)
@@ -276,7 +281,10 @@ def test_a_recording_is_streamed_by_ranges(pages: Pages, items: dict[str, str], 
     assert answer.headers["content-type"] == "audio/wav" and answer.headers["accept-ranges"] == "bytes"
     assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
     assert "sandbox" in answer.headers["content-security-policy"]
-    assert pages.ask(f"/{items['3.wav']}/stream", Range="bytes=-4").headers["content-range"] == f"bytes {size - 4}-{size - 1}/{size}"
+    assert (
+        pages.ask(f"/{items['3.wav']}/stream", Range="bytes=-4").headers["content-range"]
+        == f"bytes {size - 4}-{size - 1}/{size}"
+    )
     assert pages.ask(f"/{items['3.wav']}/stream", Range="bytes=8-999999999999").headers["content-length"] == str(size - 8)
     assert pages.ask(f"/{items['3.wav']}/stream").status == 200
     assert pages.ask(f"/{items['3.wav']}/stream", method="HEAD").headers["content-length"] == str(size)
@@ -287,8 +295,8 @@ def test_a_recording_is_streamed_by_ranges(pages: Pages, items: dict[str, str], 
 
 @pytest.mark.parametrize("asked", [
     "bytes=0-1,2-3", "bytes=" + ",".join(f"{n}-{n}" for n in range(1000)), "bytes=9-3", "bytes=-0", "bytes=-", "bytes=--5",
-    "bytes=99999999-", "bytes=999999999999999999999-", "bytes=0-1;2-3", "bits=0-1", "bytes=a-b", "bytes=0x1-", "bytes = 0-1", "x",
-    "bytes=٣-٤",
+    "bytes=99999999-", "bytes=999999999999999999999-", "bytes=0-1;2-3", "bits=0-1", "bytes=a-b", "bytes=0x1-", "x",
+    "bytes = 0-1",     "bytes=٣-٤",
 ])  # fmt: skip
 def test_range_abuse_gets_416_and_no_byte(asked: str) -> None:
     """Many, backward, negative, huge, malformed ranges and those beyond the end are refused."""
@@ -415,7 +423,7 @@ def test_words_are_counted_where_nobody_types_them(pages: Pages, items: dict[str
 
 def test_a_page_of_a_pdf_is_its_own(pages: Pages, items: dict[str, str], opened: Session) -> None:
     """The same words on pages 1 and 3 are told apart by the page that is read; going to the passage opens its page."""
-    passage = passage_of(mark(pages, items["2.pdf"], at=3, quote="held in Argun", **CLAIM))
+    passage = passage_of(mark(pages, items["2.pdf"], at="3", quote="held in Argun", **CLAIM))
     opened.refresh()
     found = opened.testimony.passage(passage)
     assert found is not None and found.locator.startswith(f"{items['2.pdf']}, p. 3, ¶ 1 [pdf/1 ")
@@ -432,7 +440,7 @@ def test_a_region_is_marked_on_a_picture_and_on_a_page(pages: Pages, items: dict
     assert found is not None and found.text == "a grey wall"
     assert locators.parse(found.locator) == Region(items["4.jpg"], 1, 10, 20.5, 30, 40)
     assert f'data-region="{passage}"' in pages.ask(f"/{items['4.jpg']}/read").text
-    assert passage_of(mark(pages, items["2.pdf"], at=2, **box, **CLAIM))
+    assert passage_of(mark(pages, items["2.pdf"], at="2", **box, **CLAIM))
     for wrong in ({"x": "80"}, {"w": "0"}, {"x": "-1"}, {"h": "1e9"}, {"y": ""}):
         assert mark(pages, items["4.jpg"], **(box | wrong), **CLAIM).status == 422, wrong
     assert mark(pages, items["1.txt"], **box, **CLAIM).status == 422
@@ -454,7 +462,9 @@ def test_a_speakers_name_stays_out_of_the_place(pages: Pages, items: dict[str, s
     passage = passage_of(mark(pages, items["8.srt"], quote="The second regiment.", **CLAIM))
     opened.refresh()
     found = opened.testimony.passage(passage)
-    assert found is not None and found.locator.startswith(f"{items['8.srt']}, 00:00:05.000-00:00:09.500 [transcript/2 2:0-2:20]")
+    assert found is not None and found.locator.startswith(
+        f"{items['8.srt']}, 00:00:05.000-00:00:09.500 [transcript/2 2:0-2:20]"
+    )
     assert locators.safe("00:00:05.000-00:00:09.500, Zarvan", 2) == "00:00:05.000-00:00:09.500"
     assert locators.safe("sheet Zarvan, row 3", 7) == "piece 7"
 
@@ -482,7 +492,9 @@ def test_who_did_what_to_whom_begins_with_the_words(pages: Pages, items: dict[st
     {"claim1_valid": "yesterday"}, {"claim1_place": "P-0001"}, {"claim1_text": ""}, {"claim1_access": "rumour"},
     {"claim1_property": "alive", "claim1_value": "yes"}, {"claim1_text": "x" * 20_001}, {"claim1_speaker": "P-0099"},
 ])  # fmt: skip
-def test_a_claim_that_does_not_fit_leaves_nothing(pages: Pages, items: dict[str, str], opened: Session, wrong: dict[str, str]) -> None:
+def test_a_claim_that_does_not_fit_leaves_nothing(
+    pages: Pages, items: dict[str, str], opened: Session, wrong: dict[str, str]
+) -> None:
     """A claim the vocabulary does not know, about nobody, with a wrong date or place is refused with its number, and neither
     passage nor handle is left of it.
     """
@@ -590,7 +602,8 @@ def test_whatever_is_copied_from_a_text_is_found_in_it(texts: list[str], data: s
 
 
 @given(st.one_of(
-    st.builds(Words, st.just("D-2-0001"), st.sampled_from(["p. 3, ¶ 2", "¶ 9", "piece 4"]), st.sampled_from(["pdf/1", "vosk/3 a ru"]),
+    st.builds(Words, st.just("D-2-0001"), st.sampled_from(["p. 3, ¶ 2", "¶ 9", "piece 4"]),
+              st.sampled_from(["pdf/1", "vosk/3 a ru"]),
               *[st.integers(0, 10**9 - 1)] * 4),
     st.builds(Region, st.just("D-0001"), st.integers(0, 10**6 - 1), *[st.integers(0, 10_000).map(lambda n: n / 100)] * 4),
     st.builds(Stretch, st.just("D-0001"), *[st.integers(0, 10**9).map(lambda n: n / 1000)] * 2),
@@ -631,6 +644,8 @@ def fresh(shell: Shell, items: dict[str, str]) -> Iterator[Pages]:
 @browsing
 def test_words_are_marked_by_selecting_them(browser: Any, fresh: Pages, items: dict[str, str]) -> None:
     """Select words (twice in the text), press c, state, record: the second place is marked; n and g n go on by keyboard."""
+    from playwright.sync_api import expect
+
     with tab(browser, fresh) as page:
         page.goto(f"{fresh.base}/{items['9.txt']}/read")
         page.evaluate("""() => {
@@ -662,6 +677,8 @@ def test_words_are_marked_by_selecting_them(browser: Any, fresh: Pages, items: d
 @browsing
 def test_a_region_is_dragged_and_a_time_is_taken_from_the_player(browser: Any, fresh: Pages, items: dict[str, str]) -> None:
     """A box drawn with the mouse fills its numbers; [ and ] take the time that is played, and the stream plays."""
+    from playwright.sync_api import expect
+
     with tab(browser, fresh) as page:
         page.goto(f"{fresh.base}/{items['4.jpg']}/read")
         expect(page.locator("[data-sheet] img")).to_have_js_property("complete", True)
@@ -694,6 +711,27 @@ def test_the_room_works_without_scripts(browser: Any, fresh: Pages, items: dict[
         page.wait_for_url(re.compile(r"passage=Q-"))
         assert page.locator("mark", has_text=re.compile("^car$")).count() == 1
         assert "Without scripts." in page.content()
+
+
+@browsing
+def test_everybody_can_use_the_room(browser: Any, fresh: Pages, items: dict[str, str]) -> None:
+    """axe-core finds nothing serious in the rooms of text, picture, PDF, sound and on an item's page, light and dark; at 360
+    pixels nothing is scrolled sideways, in either direction of writing.
+    """
+    from axe_playwright_python.sync_playwright import Axe
+
+    paths = [f"/{items[name]}/read" for name in ("1.txt", "2.pdf", "3.wav", "4.jpg")] + [f"/{items['5.html']}", "/read/S-0001"]
+    with tab(browser, fresh, bypass_csp=True, viewport={"width": 360, "height": 740}) as page:
+        for path in paths:
+            page.goto(fresh.base + path)
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                found = Axe().run(page).response["violations"]
+                serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+                assert serious == [], (scheme, path)
+            for direction in ("ltr", "rtl"):
+                page.evaluate(f"document.documentElement.dir = '{direction}'")
+                assert page.evaluate("document.documentElement.scrollWidth") <= 360, (direction, path)
 
 
 @browsing

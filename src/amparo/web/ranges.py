@@ -7,7 +7,7 @@ sent is never stored, sniffed or run: its type is from a closed list, and it is 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 from starlette.responses import Response, StreamingResponse
 
@@ -18,6 +18,14 @@ HEADERS: Final = {
     "content-security-policy": "default-src 'none'; sandbox", "cache-control": "no-store", "x-content-type-options": "nosniff",
     "cross-origin-resource-policy": "same-origin",
 }  # fmt: skip
+
+
+class Bytes(Protocol):
+    """What is asked of a recording's bytes."""
+
+    def seek(self, offset: int, /) -> object: ...
+    def read(self, size: int, /) -> bytes: ...
+    def close(self) -> None: ...
 
 
 def parse(asked: str, size: int) -> tuple[int, int] | None:
@@ -38,7 +46,7 @@ def parse(asked: str, size: int) -> tuple[int, int] | None:
 
 
 def answer(
-    stream: BinaryIO, size: int, media_type: str, asked: str | None, going_on: Callable[[], bool], *, body: bool = True
+    stream: Bytes, size: int, media_type: str, asked: str | None, going_on: Callable[[], bool], *, body: bool = True
 ) -> Response:
     """206 for a range that can be had, 416 for one that cannot, 200 for the whole; ``body`` False answers HEAD."""
     headers = {**HEADERS, "accept-ranges": "bytes"}
@@ -59,7 +67,7 @@ def answer(
     return StreamingResponse(sent(stream, first, end, going_on), status, headers, media_type)
 
 
-async def sent(stream: BinaryIO, first: int, end: int, going_on: Callable[[], bool]) -> AsyncIterator[bytes]:
+async def sent(stream: Bytes, first: int, end: int, going_on: Callable[[], bool]) -> AsyncIterator[bytes]:
     """The bytes in pieces, read beside the server's loop; ends early where ``going_on`` says so. Closes the stream."""
     try:
         await asyncio.to_thread(stream.seek, first)
