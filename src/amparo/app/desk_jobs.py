@@ -170,9 +170,10 @@ class NothingToRead(BadInput):
 
 def read_files(session: Session, asked: Mapping[str, Any], progress: Progress) -> Told:
     """Send the readers through the files of one ``source``: text, facts, fingerprints, files inside; each in the sandbox."""
-    from amparo.app import evidence_read
+    from amparo.app import evidence, evidence_read
 
-    items = session.testimony.files(str(asked["source"]))
+    one = str(asked.get("item", ""))
+    items = [evidence.get(session, one)] if one else session.testimony.files(str(asked["source"]))
     if not items:
         raise NothingToRead(source=str(asked["source"])[:40])
     done = evidence_read.read(session, items, progress=progress)
@@ -180,7 +181,7 @@ def read_files(session: Session, asked: Mapping[str, Any], progress: Progress) -
     lines = [_("Pieces of text: {texts:,}; facts: {facts:,}; files found inside: {members:,}.")
              .format(texts=done.texts, facts=done.facts, members=done.members)]  # fmt: skip
     lines += [f"{item}: {what}" for item, what in done.problems[:_SHOWN]]
-    return Told(sentence, [*lines, *done.lacking], {"source": str(asked["source"])})
+    return Told(sentence, [*lines, *done.lacking], {"source": one or str(asked["source"])})
 
 
 def alike(session: Session, _asked: Mapping[str, Any], progress: Progress) -> Told:
@@ -200,6 +201,34 @@ def alike(session: Session, _asked: Mapping[str, Any], progress: Progress) -> To
     return Told(sentence, lines if unread else [], {"groups": groups})
 
 
+def proofs(session: Session, asked: Mapping[str, Any], progress: Progress) -> Told:
+    """Read one ``item`` again and verify every proof of its time and what is known of its origin."""
+    from amparo.app import evidence_proofs
+
+    progress(0, 0, _("Proofs of time"))
+    found = evidence_proofs.proofs(session, str(asked["item"]))
+    lines = [f"{_('holds') if one.holds else _('does not hold')}: {one.sentence}" for one in found.proofs[:_SHOWN]]
+    lines += [str(sentence) for one in found.provenance for sentence in one["sentences"]][:_SHOWN]
+    sentence = ngettext("{count} proof of its time was verified; its bytes are those that were recorded.",
+                        "{count} proofs of its time were verified; its bytes are those that were recorded.",
+                        len(found.proofs)).format(count=len(found.proofs))  # fmt: skip
+    good = all(one.holds for one in found.proofs)
+    return Told(sentence, [*found.bracket, *lines], {"source": found.item.handle, "good": good})
+
+
+def like(session: Session, asked: Mapping[str, Any], progress: Progress) -> Told:
+    """What is like one ``item`` by its fingerprints: suggestions, each with its reason."""
+    from amparo.app import evidence_near
+
+    progress(0, 0, _("Fingerprints"))
+    found = evidence_near.similar(session, str(asked["item"]))
+    ties = [{"of": found.item, "item": one.item, "words": one.words} for one in found.likes[:_SHOWN]]
+    groups = [{"items": [found.item], "ties": ties}] if ties else []
+    sentence = ngettext("{count:,} file is like it.", "{count:,} files are like it.", len(found.likes)).format(
+        count=len(found.likes))  # fmt: skip
+    return Told(sentence, found.remarks, {"source": found.item, "groups": groups})
+
+
 JOBS: Final[Mapping[str, Kind]] = {
     "verify": Kind(N_("Verification"), verify, lambda asked: bool(asked.get("identities"))),
     "checkpoint": Kind(N_("Checkpoint"), checkpoint),
@@ -208,4 +237,6 @@ JOBS: Final[Mapping[str, Kind]] = {
     "import": Kind(N_("Import of tables"), import_tables, _import_needs_names),
     "read": Kind(N_("Reading of files"), read_files),
     "alike": Kind(N_("Files that are like each other"), alike),
+    "proofs": Kind(N_("Proofs of one file's time"), proofs),
+    "like": Kind(N_("Files that are like one"), like),
 }

@@ -92,7 +92,7 @@ def proofs(session: Session, handle: str, now: int = 0) -> Told:
     told.before = min((one.before for one in told.proofs if one.holds and one.before), default=0)
     told.after, by = _after(session, held, item)
     told.bracket = _bracket(told, by)
-    told.provenance = [*_provenance(session, item), *_named_in(session, item)]
+    told.provenance = [*provenance(session, item), *_named_in(session, item)]
     return told
 
 
@@ -110,7 +110,7 @@ def _read_again(session: Session, item: Item) -> None:
 # -- where it came from ------------------------------------------------------------------------------------------------------
 
 
-def _provenance(session: Session, item: Item) -> Iterator[dict[str, Any]]:
+def provenance(session: Session, item: Item) -> Iterator[dict[str, Any]]:
     """What readers found of the item's origin; facts marked sensitive (device, network, place) stay where they are."""
     for fact in session.testimony.facts(item.handle):
         if fact.kind != PROVENANCE:

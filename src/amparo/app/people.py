@@ -398,7 +398,7 @@ def link(session: Session, kind: str, of: str, to: str, reason: str) -> str:
 
 def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
     """Erase a person, a source or a digital item everywhere: sealed identity, words, files, claims, what was remarked on them;
-    of an item also what was made from it. Returns what was erased, by kind.
+    of an item also what was made from it, and what was marked in it. Returns what was erased, by kind.
 
     The entries and their signatures stay. Views are made anew under new keys, so that no index keeps a word. Needs
     ``identities`` for a person. Raises NothingToErase, UnknownHandle, CompartmentLocked.
@@ -424,6 +424,7 @@ def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
     elif parsed.kind == "item":
         items = evidence.with_derived(session, evidence.get(session, handle))
         origins = session.testimony.origins_of_item(handle)
+        origins += session.record.origins_of_passages(one.handle for item in items for one in session.testimony.marked(item))
     else:
         origins, sources = [], [handle]
     for source in sources:
@@ -432,7 +433,7 @@ def erase(session: Session, handle: str, authority: str) -> dict[str, int]:
         items += session.testimony.items(source)
     if not origins:
         raise NothingToErase(handle=handle)
-    remarks, others = session.record.remarks_on(origins) if parsed.kind != "item" else ([], [])
+    remarks, others = session.record.remarks_on(origins)
     places = sorted({Origin(*origin) for origin in (*origins, *remarks)})
     if others:  # links and assessments of other claims, which an older import put into one part with those
         with session.change() as change:

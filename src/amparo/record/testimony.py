@@ -6,7 +6,8 @@ device whose signature a row bears, whatever the row says, and no row written la
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -30,7 +31,9 @@ _OF_ITEM = (
     "WITH RECURSIVE made (id) AS (SELECT :d UNION SELECT rows.id FROM rows JOIN made ON rows.b = made.id"
     " WHERE rows.type = 'items@1' AND rows.b <> '' AND rows.current)"
     " SELECT part FROM rows WHERE a <> '' AND a IN made UNION SELECT part FROM rows WHERE type = 'items@1' AND id IN made"
+    " UNION SELECT part FROM rows WHERE type = 'passages@1' AND b <> '' AND b IN made"
 )
+_LOCATED = re.compile(r"D-(?:[1-9][0-9]{0,5}-)?[0-9]{4,12}(?![0-9-])", re.ASCII)
 _PLACED = (
     "SELECT p.device, p.seq, p.part, r.n, r.current, r.row FROM rows r JOIN parts p ON p.id = r.part WHERE r.type = ? AND "
 )
@@ -53,6 +56,11 @@ def signed(origin: Origin, row: list[Any]) -> Custody:
     return event
 
 
+def _within(handle: str) -> tuple[str, str]:
+    """Between which two ids all ids of rows about an item lie: “D-0001/...”."""
+    return f"{handle}/", f"{handle}0"
+
+
 class TestimonyView(Store):
     """passages@1 and the rows of record.items."""
 
@@ -61,7 +69,8 @@ class TestimonyView(Store):
 
     def _keys(self, type: str, row: list[Any]) -> Keys:
         if type == Passage.TYPE:
-            return Keys(id=row[0], a=row[1])
+            marked = _LOCATED.match(row[2])
+            return Keys(id=row[0], a=row[1], b=marked[0] if marked else "")
         if type == Item.TYPE:
             return Keys(id=row[0], key=row[2].hex(), a=row[1], b=row[11])
         if type == Fact.TYPE:
@@ -109,7 +118,12 @@ class TestimonyView(Store):
 
     def passages(self, source: str) -> list[Passage]:
         """The passages of one source, in the order they were recorded."""
-        return [Passage.from_row(row) for row in self.rows(Passage.TYPE, "a = ?", (source,))]
+        return [Passage.from_row(row) for row in self.rows(Passage.TYPE, "a = ? AND a <> ''", (source,))]
+
+    def marked(self, item: Item) -> list[Passage]:
+        """The passages whose locator begins with the item's handle: what was marked in it, in the order it was recorded."""
+        found = (Passage.from_row(row) for row in self.rows(Passage.TYPE, "b = ? AND b <> ''", (item.handle,)))
+        return [passage for passage in found if passage.source == item.source]
 
     def search(self, query: str, *, limit: int = 50) -> list[Hit]:
         """The newest passages and pieces of text that have all words of the query; [] for one with a ground word."""
@@ -133,7 +147,7 @@ class TestimonyView(Store):
 
     def items(self, source: str | None = None) -> Iterator[Item]:
         """The items of one source, or all, in the order they came; streamed."""
-        where, values = ("a = ?", (source,)) if source is not None else ("1", ())
+        where, values = ("a = ? AND a <> ''", (source,)) if source is not None else ("1", ())
         query = f"SELECT row FROM rows WHERE type = ? AND current AND {where} ORDER BY n"
         for (row,) in self.db.stream(query, (Item.TYPE, *values)):
             yield Item.from_row(cbor2.loads(row))
@@ -160,11 +174,11 @@ class TestimonyView(Store):
 
     def acquisitions(self, source: str) -> list[Acquisition]:
         """How the items of a source came, oldest first."""
-        return [Acquisition.from_row(row) for row in self.rows(Acquisition.TYPE, "a = ?", (source,))]
+        return [Acquisition.from_row(row) for row in self.rows(Acquisition.TYPE, "a = ? AND a <> ''", (source,))]
 
     def placed(self, type: str, column: str, value: str) -> list[tuple[Origin, list[Any]]]:
         """The current rows of a type with ``value`` in ``column`` ("id" or "a"), each with where it lies in the ledger."""
-        found = self.db.execute(f"{_PLACED}r.{column} = ? AND r.current ORDER BY r.n", (type, value))
+        found = self.db.execute(f"{_PLACED}r.{column} = ? AND r.{column} <> '' AND r.current ORDER BY r.n", (type, value))
         return [(Origin(device, seq, part), cbor2.loads(row)) for device, seq, part, _n, _current, row in found]
 
     def acquisition(self, item: Item, origin: Origin) -> tuple[Acquisition, Origin | None]:
@@ -202,18 +216,54 @@ class TestimonyView(Store):
             chain.append(Custody(handle, Item.from_row(cbor2.loads(row)).added, str(device), "contested", detail=told))
         return chain
 
-    def facts(self, handle: str) -> list[Fact]:
-        """What readers found out about an item."""
-        return [Fact.from_row(row) for row in self.rows(Fact.TYPE, "a = ?", (handle,))]
+    def facts(self, handle: str, kind: str = "") -> list[Fact]:
+        """What readers found out about an item, all or of one kind."""
+        within = _within(f"{handle}/{kind}" if kind else handle)
+        return [Fact.from_row(row) for row in self.rows(Fact.TYPE, "id > ? AND id < ?", within)]
+
+    def fact_kinds(self, handle: str) -> list[str]:
+        """The kinds of facts there are about an item, without a look at them: recognised words fill megabytes."""
+        return [id.split("/")[1] for id in self._firsts(Fact.TYPE, handle, lambda one: "/".join(one.split("/")[:2]))]
 
     def texts(self, handle: str) -> list[Piece]:
         """The text of an item in reading order, by reader."""
-        found = [Piece.from_row(row) for row in self.rows(Piece.TYPE, "a = ?", (handle,))]
+        found = [Piece.from_row(row) for row in self.rows(Piece.TYPE, "id > ? AND id < ?", _within(handle))]
         return sorted(found, key=lambda piece: (piece.reader, piece.number))
+
+    def text_readers(self, handle: str) -> list[str]:
+        """The readers that found text in an item, without a look at the text."""
+        firsts = self._firsts(Piece.TYPE, handle, lambda one: one.rpartition("/")[0])
+        return [id.partition("/")[2].rpartition("/")[0] for id in firsts]
+
+    def _firsts(self, type: str, handle: str, group: Callable[[str], str]) -> Iterator[str]:
+        """The first id of each group of ids of an item, in the order of the index; ids of a group begin with it and “/”."""
+        low, high = _within(handle)
+        query = "SELECT id FROM rows WHERE type = ? AND id > ? AND id < ? ORDER BY id LIMIT 1"
+        while found := self.db.execute(query, (type, low, high)):
+            yield str(found[0][0])
+            low = _within(group(str(found[0][0])))[1]
+
+    def pieces(self, handle: str, reader: str, numbers: Iterable[int]) -> list[Piece]:
+        """Those pieces of what one reader found that there are, in reading order."""
+        wanted = json.dumps([f"{handle}/{reader}/{number}" for number in numbers])
+        found = self.rows(Piece.TYPE, "id IN (SELECT value FROM json_each(?))", (wanted,))
+        return sorted(map(Piece.from_row, found), key=lambda piece: piece.number)
+
+    def was_read(self, handle: str) -> bool:
+        """True if a reader has been through the item."""
+        query = "SELECT 1 FROM rows WHERE type = ? AND id > ? AND id < ? AND current LIMIT 1"
+        return bool(self.db.execute(query, (Fact.TYPE, f"{handle}/read/", f"{handle}/read0")))
+
+    def after(self, source: str, handle: str, limit: int) -> list[Item]:
+        """At most ``limit`` items of a source that came after one of them ("" for the first), in the order they came."""
+        found = self.db.execute("SELECT n FROM rows WHERE type = ? AND id = ? AND current", (Item.TYPE, handle))
+        query = "SELECT row FROM rows WHERE type = ? AND current AND a = ? AND a <> '' AND n > ? ORDER BY n LIMIT ?"
+        rows = self.db.execute(query, (Item.TYPE, source, found[0][0] if found else 0, limit))
+        return [Item.from_row(cbor2.loads(row)) for (row,) in rows]
 
     def seals(self, handle: str = "") -> list[Seal]:
         """The proofs from outside over an item, or over the ledger's heads."""
-        return [Seal.from_row(row) for row in self.rows(Seal.TYPE, "a = ?", (handle,))]
+        return [Seal.from_row(row) for row in self.rows(Seal.TYPE, "a = ? AND a <> ''" if handle else "a = ?", (handle,))]
 
     def prints(self, kind: str) -> Iterator[Print]:
         """Every fingerprint of a kind, streamed."""

@@ -286,6 +286,17 @@ class RecordView(RecordWriter):
             {"s": source},
         )
 
+    def origins_of_passages(self, passages: Iterable[str]) -> list[Origin]:
+        """The parts that hold these passages' entities, and those whose claims all rest on them: what goes with their words."""
+        wanted = "IN (SELECT value FROM json_each(:q))"
+        tables = "claims", "grounds"
+        found = " UNION ".join(f"SELECT part FROM {table} WHERE passage <> '' AND passage {wanted}" for table in tables)
+        mixed = " UNION ".join(
+            f"SELECT part FROM {table} WHERE part IN ({found}) AND passage NOT {wanted}" for table in tables
+        )
+        query = f"SELECT part FROM ({found}) WHERE part NOT IN ({mixed}) UNION SELECT part FROM entities WHERE handle {wanted}"
+        return self._origins(query, {"q": json.dumps(list(passages))})
+
     def remarks_on(self, origins: Iterable[Origin]) -> tuple[list[Origin], list[tuple[str, list[Any]]]]:
         """The parts with links and assessments that speak of the claims in some parts; and (type, row) of what in them speaks
         of other claims only. What was written about a person's words tells of the person.

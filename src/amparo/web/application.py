@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from amparo.app.drawing import Drawer
 from amparo.app.session import CompartmentLocked
 from amparo.app.uploads import Uploads
 from amparo.kernel import errors, i18n
@@ -43,6 +44,7 @@ def make(folder: Path, door: Door, told: Callable[[dict[str, Any]], None], *, fr
                     exception_handlers={404: _not_found, 405: _not_found})  # fmt: skip
     app.state.desk, app.state.door, app.state.told = Desk(folder, fresh=fresh), door, told
     app.state.searches, app.state.jobs, app.state.uploads = {}, Jobs(folder), Uploads(folder)
+    app.state.drawer = Drawer()
     return Guard(app, door)
 
 

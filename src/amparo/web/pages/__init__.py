@@ -7,9 +7,23 @@ from typing import Final
 
 from starlette.routing import Route
 
-from amparo.web.pages import assessing, dossiers, entrance, home, interviews, jobs, keeping, people, searching, things, uploads
+from amparo.web.pages import (
+    assessing,
+    dossiers,
+    entrance,
+    home,
+    interviews,
+    items,
+    jobs,
+    keeping,
+    people,
+    reading,
+    searching,
+    things,
+    uploads,
+)
 
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
-    *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *things.ROUTES,
+    *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES, *things.ROUTES,
 ]  # fmt: skip
