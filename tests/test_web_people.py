@@ -274,6 +274,24 @@ def test_a_sealed_name_stays_out_of_a_correction_while_the_names_are_open(pages:
     assert again.status == 422
 
 
+def test_a_correction_is_undone_by_a_new_entry(pages: Pages, shell: Shell) -> None:
+    """The history of a corrected claim leads to a form with what it said before; sent with a reason, that stands again."""
+    handle = register(pages)
+    talk = "claims:\n  - {text: They came at night., valid: 2026-02}\n"
+    [first] = shell.amparo("interview", handle, "--form", "-", "--no-check-names", stdin=talk)["claims"]
+    second = pages.ask(f"/{first}/correct", {"text": "They came at dawn.", "reason": "a slip"}).headers["location"]
+    assert "They came at night." in pages.ask(second).text
+    assert f'href="{second}/correct?as={first}"' in pages.ask(second).text
+    form = pages.ask(f"{second}/correct?as={first}").text
+    assert ">They came at night.</textarea>" in form
+    assert "They came at dawn." not in form
+    third = pages.ask(f"{second}/correct", {"text": "They came at night.", "reason": "no slip after all"}).headers["location"]
+    assert "no slip after all" in pages.ask(third).text
+    shown = shell.amparo("show", third.strip("/"))["claim"]
+    assert (shown["text"], shown["supersedes"], shown["status"]) == ("They came at night.", second.strip("/"), "current")
+    assert pages.ask(f"{third}/correct?as=C-9999").status == 200  # not of this claim's history: nothing is filled in
+
+
 # -- consent --------------------------------------------------------------------------------------------------------------
 
 

@@ -1,13 +1,13 @@
 """One opened thing: a person, group, place, event, act, source, claim ...: its claims by property, each with its source."""
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from amparo.app import desk_things, reading
+from amparo.app import desk_things, people, reading
 from amparo.kernel.errors import AmparoError
 from amparo.record.model import ACCESS, POLARITIES, STANCES, VOLUNTARINESS
 from amparo.web import forms
@@ -43,7 +43,10 @@ async def trace(request: Request) -> Response:
 
 
 async def show_correct(request: Request) -> Response:
-    return await _correcting(request, {}, "")
+    """The form, filled with what the claim says now, or (?as=C-...) with what an earlier version said."""
+    found = await request.app.state.desk.do(desk_things.open_thing, request.path_params["handle"])
+    earlier = [one for one in found.get("history", ()) if one["handle"] == request.query_params.get("as")]
+    return _form(request, found, {name: earlier[0][name] for name in people.CORRECTABLE} if earlier else {}, "")
 
 
 async def correct(request: Request) -> Response:
@@ -59,6 +62,10 @@ async def correct(request: Request) -> Response:
 
 async def _correcting(request: Request, typed: dict[str, str], sentence: str) -> Response:
     found = await request.app.state.desk.do(desk_things.open_thing, request.path_params["handle"])
+    return _form(request, found, typed, sentence)
+
+
+def _form(request: Request, found: dict[str, Any], typed: dict[str, str], sentence: str) -> Response:
     choices = {"polarity": POLARITIES, "access": ACCESS, "voluntariness": VOLUNTARINESS, "stance": STANCES}
     shown = {"it": found, "typed": typed, "sentence": sentence, "choices": choices}
     return page(request, "correct", shown, status=422 if sentence else 200)
