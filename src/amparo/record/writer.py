@@ -99,6 +99,7 @@ class RecordWriter(Store):
         "entities_handle": "entities (handle)",
         "entities_key": "entities (key) WHERE key <> ''",
         "entities_kind": "entities (kind) WHERE current",
+        "entities_date": "entities (kind, date, parent, type) WHERE current",
         "entities_parent": "entities (parent) WHERE parent <> ''",
         "entities_part": "entities (part)",
     }

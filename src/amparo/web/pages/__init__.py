@@ -16,14 +16,17 @@ from amparo.web.pages import (
     items,
     jobs,
     keeping,
+    matrix,
     people,
     reading,
     searching,
     things,
+    timeline,
     uploads,
 )
 
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
-    *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES, *things.ROUTES,
+    *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
+    *timeline.ROUTES, *matrix.ROUTES, *things.ROUTES,
 ]  # fmt: skip
