@@ -457,6 +457,16 @@ def test_a_stretch_of_time_is_marked_in_a_recording(pages: Pages, items: dict[st
     assert mark(pages, items["4.jpg"], start="1", end="2", **CLAIM).status == 422
 
 
+def test_a_transcript_is_read_with_its_recording(pages: Pages, items: dict[str, str], opened: Session) -> None:
+    """The room of a transcript plays what it is a transcript of, and each leads to the other."""
+    parent = evidence.get(opened, items["3.wav"])
+    words = io.BytesIO(b"1\n00:00:01,000 --> 00:00:04,000\nWho?\n")
+    child = evidence.derive(opened, parent, words, name="words.srt", relation="transcript")
+    assert f'<audio src="/{parent.handle}/stream"' in pages.ask(f"/{child.handle}/read").text
+    assert f"/{child.handle}/read" in pages.ask(f"/{parent.handle}/read").text
+    assert "transcript of" in pages.ask(f"/{child.handle}").text
+
+
 def test_a_speakers_name_stays_out_of_the_place(pages: Pages, items: dict[str, str], opened: Session) -> None:
     """The place of a cue is its time and nothing a file wrote beside it."""
     passage = passage_of(mark(pages, items["8.srt"], quote="The second regiment.", **CLAIM))

@@ -91,7 +91,6 @@ def item_room(session: Session, handle: str, *, at: int = 1, by: str = "", passa
         "labels": _labels(session, cards), "read": session.testimony.was_read(item.handle),
         "readable": bool(readers_for(item.media_type)), "drawn": drawable(item),
         "plays": plays.handle if plays else "", "film": plays is not None and plays.media_type.startswith("video/"),
-        "seconds": marking.seconds(session, item) if kind == "player" else 0,
         "transcripts": [one.handle for one in session.testimony.children(item.handle, _AHEAD) if one.relation == "transcript"],
         "next_item": next_item(session, item), **form_of(session, item.source),
     }  # fmt: skip
