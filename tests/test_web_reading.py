@@ -27,6 +27,7 @@ from amparo.kernel.errors import AmparoError
 from amparo.record import locators
 from amparo.record.items import Piece
 from amparo.record.locators import Region, Stretch, Words
+from amparo.vault.keyring import Ring
 from amparo.vault.slots import Passphrase
 from amparo.web import ranges
 
@@ -122,9 +123,14 @@ def pages(shell: Shell, items: dict[str, str]) -> Iterator[Pages]:
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def rings(shell: Shell) -> list[Ring]:
+    """Read once: a passphrase costs half a second."""
+    return [opening.read_ring(shell.workspace, "everyday", Passphrase(EVERYDAY))]
+
+
 @pytest.fixture
-def opened(shell: Shell, pages: Pages) -> Iterator[Session]:
-    rings = [opening.read_ring(shell.workspace, "everyday", Passphrase(EVERYDAY))]
+def opened(shell: Shell, pages: Pages, rings: list[Ring]) -> Iterator[Session]:
     with Session(shell.workspace, rings) as session:
         yield session
 
@@ -575,9 +581,8 @@ def test_a_sealed_name_is_refused_while_names_are_open(pages: Pages, shell: Shel
         pages.ask("/names/lock", {})
 
 
-def test_with_an_item_goes_what_was_marked_in_it(pages: Pages, shell: Shell, items: dict[str, str]) -> None:
+def test_with_an_item_goes_what_was_marked_in_it(pages: Pages, shell: Shell, items: dict[str, str], rings: list[Ring]) -> None:
     """Erasing one file erases its passages and the claims on them, and nothing that rests on others."""
-    rings = [opening.read_ring(shell.workspace, "everyday", Passphrase(EVERYDAY))]
     handle = items["8.srt"]
     passage = passage_of(mark(pages, handle, quote="Who took him?", **CLAIM))
     kept = passage_of(mark(pages, items["1.txt"], quote="On 3 March", **CLAIM))
