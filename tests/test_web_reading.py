@@ -27,6 +27,7 @@ from amparo.kernel.errors import AmparoError
 from amparo.record import locators
 from amparo.record.items import Piece
 from amparo.record.locators import Region, Stretch, Words
+from amparo.vault.keyring import Ring
 from amparo.vault.slots import Passphrase
 from amparo.web import ranges
 
@@ -122,9 +123,14 @@ def pages(shell: Shell, items: dict[str, str]) -> Iterator[Pages]:
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def rings(shell: Shell) -> list[Ring]:
+    """Read once: a passphrase costs half a second."""
+    return [opening.read_ring(shell.workspace, "everyday", Passphrase(EVERYDAY))]
+
+
 @pytest.fixture
-def opened(shell: Shell, pages: Pages) -> Iterator[Session]:
-    rings = [opening.read_ring(shell.workspace, "everyday", Passphrase(EVERYDAY))]
+def opened(shell: Shell, pages: Pages, rings: list[Ring]) -> Iterator[Session]:
     with Session(shell.workspace, rings) as session:
         yield session
 
@@ -457,6 +463,16 @@ def test_a_stretch_of_time_is_marked_in_a_recording(pages: Pages, items: dict[st
     assert mark(pages, items["4.jpg"], start="1", end="2", **CLAIM).status == 422
 
 
+def test_a_transcript_is_read_with_its_recording(pages: Pages, items: dict[str, str], opened: Session) -> None:
+    """The room of a transcript plays what it is a transcript of, and each leads to the other."""
+    parent = evidence.get(opened, items["3.wav"])
+    words = io.BytesIO(b"1\n00:00:01,000 --> 00:00:04,000\nWho?\n")
+    child = evidence.derive(opened, parent, words, name="words.srt", relation="transcript")
+    assert f'<audio src="/{parent.handle}/stream"' in pages.ask(f"/{child.handle}/read").text
+    assert f"/{child.handle}/read" in pages.ask(f"/{parent.handle}/read").text
+    assert "transcript of" in pages.ask(f"/{child.handle}").text
+
+
 def test_a_speakers_name_stays_out_of_the_place(pages: Pages, items: dict[str, str], opened: Session) -> None:
     """The place of a cue is its time and nothing a file wrote beside it."""
     passage = passage_of(mark(pages, items["8.srt"], quote="The second regiment.", **CLAIM))
@@ -565,9 +581,8 @@ def test_a_sealed_name_is_refused_while_names_are_open(pages: Pages, shell: Shel
         pages.ask("/names/lock", {})
 
 
-def test_with_an_item_goes_what_was_marked_in_it(pages: Pages, shell: Shell, items: dict[str, str]) -> None:
+def test_with_an_item_goes_what_was_marked_in_it(pages: Pages, shell: Shell, items: dict[str, str], rings: list[Ring]) -> None:
     """Erasing one file erases its passages and the claims on them, and nothing that rests on others."""
-    rings = [opening.read_ring(shell.workspace, "everyday", Passphrase(EVERYDAY))]
     handle = items["8.srt"]
     passage = passage_of(mark(pages, handle, quote="Who took him?", **CLAIM))
     kept = passage_of(mark(pages, items["1.txt"], quote="On 3 March", **CLAIM))

@@ -24,7 +24,7 @@ from amparo.record import locators
 from amparo.record.items import Item
 
 PAGE: Final = 50
-_LOOKED: Final = 2_000  # handles looked at for one page of the overview
+_LOOKED: Final = 1_000  # handles looked at for one page of the overview
 _SHOWN: Final = 100
 _LINES, _WIDE = 40, 300
 _HIDDEN: Final = ("read", "unread", "ocr", "waveform", "provenance")  # facts that are shown in another way, or nowhere
@@ -135,7 +135,7 @@ def _fitting(session: Session, item: Item, only: str, state: str) -> dict[str, A
     read = session.testimony.was_read(item.handle)
     if (state == "read" and not read) or (state == "unread" and (read or item.relation in _MADE)):
         return None
-    if state == "twice" and len(session.testimony.by_sha256(item.sha256)) < 2:
+    if state == "twice" and len(session.testimony.same_file(item.sha256, 2)) < 2:
         return None
     return line_of(item, read=read)
 
@@ -160,15 +160,15 @@ def item_page(session: Session, handle: str) -> dict[str, Any]:
     [(origin, _row), *_others] = view.placed(Item.TYPE, "id", item.handle)
     how, _place = view.acquisition(item, origin)
     custody = view.custody(item.handle)
-    children = view.children(item.handle)
-    same = [one for one in view.by_sha256(item.sha256) if one.handle != item.handle]
+    children = view.children(item.handle, _SHOWN + 1)
+    same = [one for one in view.same_file(item.sha256, _SHOWN) if one != item.handle]
     return {
         "handle": item.handle, "item": item, "name": shown_name(item), "path": text.printable(item.path), "what": what(item),
         "sha256": item.sha256.hex(), "blake3": item.blake3.hex(), "came": asdict(how),
         "relation": _(RELATIONS.get(item.relation, item.relation)),
         "custody": [asdict(event) for event in custody[-_SHOWN:]], "earlier": max(0, len(custody) - _SHOWN),
-        "children": [line_of(one, read=False) for one in children[:_SHOWN]], "more_children": max(0, len(children) - _SHOWN),
-        "same": [one.handle for one in same[:_SHOWN]],
+        "children": [line_of(one, read=False) for one in children[:_SHOWN]], "more_children": len(children) > _SHOWN,
+        "same": same,
         "facts": list(_facts(session, item.handle)), "warnings": _warnings(session, item.handle),
         "stamps": [_stamp(seal) for seal in view.seals(item.handle)[:_SHOWN]],
         "provenance": [{"scheme": text.printable(str(one.get("scheme", ""))),

@@ -176,7 +176,8 @@ def read_files(session: Session, asked: Mapping[str, Any], progress: Progress) -
     items = [evidence.get(session, one)] if one else session.testimony.files(str(asked["source"]))
     if not items:
         raise NothingToRead(source=str(asked["source"])[:40])
-    done = evidence_read.read(session, items, progress=progress)
+    only = [str(asked["reader"])] if asked.get("reader") else []
+    done = evidence_read.read(session, items, only=only, progress=progress)
     sentence = ngettext("Read {count:,} item.", "Read {count:,} items.", done.items).format(count=done.items)
     lines = [_("Pieces of text: {texts:,}; facts: {facts:,}; files found inside: {members:,}.")
              .format(texts=done.texts, facts=done.facts, members=done.members)]  # fmt: skip

@@ -48,12 +48,14 @@ def source_room(session: Session, handle: str, after: str = "") -> dict[str, Any
         raise NothingThere(what=handle)
     items = session.testimony.after(handle, after if ids.is_handle(after) else "", WINDOW + 1)
     shown = [one for one in items[:WINDOW] if one.relation not in _MADE]
-    cards = [_card(session, one) for one in session.testimony.passages(handle)[:_PASSAGES]]
+    passages = session.testimony.passages(handle)
+    cards = [_card(session, one) for one in passages[:_PASSAGES]]
     return {
         "handle": handle, "entity": entity, "label": session.record.labels([handle]).get(handle, ""),
         "items": [line_of(one, read=session.testimony.was_read(one.handle)) for one in shown],
         "next": items[WINDOW - 1].handle if len(items) > WINDOW else "",
-        "cards": cards, "labels": _labels(session, cards), **form_of(session, handle),
+        "cards": cards, "more": max(0, len(passages) - _PASSAGES),
+        "labels": _labels(session, cards), **form_of(session, handle),
     }  # fmt: skip
 
 
@@ -66,7 +68,7 @@ def item_room(session: Session, handle: str, *, at: int = 1, by: str = "", passa
     """
     item = evidence.get(session, handle)
     viewed(session, item)
-    found = session.testimony.marked(item)[:_PASSAGES]
+    found = session.testimony.marked(item)
     places = {one.handle: locators.parse(one.locator) for one in found}
     readers = session.testimony.text_readers(item.handle)
     kind = _kind(item)
@@ -75,21 +77,29 @@ def item_room(session: Session, handle: str, *, at: int = 1, by: str = "", passa
     by = by if by in readers else readers[0] if readers else ""
     runs, edges = _paged(session, item, readers, at) if kind == "pages" else _windowed(session, item, by, at)
     marks = [(one, place) for one in found if (place := places[one.handle]) is not None]
-    cards = sorted((_card(session, one) for one in found), key=lambda card: _order(places[card["handle"]]))
     here = _here(kind, at, runs, marks)
-    for card in cards:
-        card["here"] = card["handle"] in here
+    found.sort(key=lambda one: _order(places[one.handle]))
+    cards = [_card(session, one) for one in found if one.handle in here][:_PASSAGES]
+    others = [_card(session, one, claims=False) for one in found if one.handle not in here]
+    plays = _plays(session, item)
     return {
         "handle": item.handle, "item": item, "name": shown_name(item), "what": what(item), "kind": kind, "at": at, "by": by,
         "readers": readers if kind != "pages" else [], "passage": passage, "sha256": item.sha256.hex(),
         "runs": [_run(item, pieces, marks) for pieces in runs], **edges,
         "regions": [(one.handle, place) for one, place in marks if isinstance(place, Region) and place.page == at],
-        "cards": cards, "labels": _labels(session, cards), "read": session.testimony.was_read(item.handle),
-        "readable": bool(readers_for(item.media_type)), "drawn": drawable(item), "type": PLAYED.get(item.media_type, ""),
-        "seconds": marking.seconds(session, item) if kind == "player" else 0,
-        "transcripts": [one.handle for one in session.testimony.children(item.handle) if one.relation == "transcript"],
+        "cards": cards, "others": others[:_PASSAGES], "more": max(0, len(others) - _PASSAGES),
+        "labels": _labels(session, cards), "read": session.testimony.was_read(item.handle),
+        "readable": bool(readers_for(item.media_type)), "drawn": drawable(item),
+        "plays": plays.handle if plays else "", "film": plays is not None and plays.media_type.startswith("video/"),
+        "transcripts": [one.handle for one in session.testimony.children(item.handle, _AHEAD) if one.relation == "transcript"],
         "next_item": next_item(session, item), **form_of(session, item.source),
     }  # fmt: skip
+
+
+def _plays(session: Session, item: Item) -> Item | None:
+    """The recording that is played in the item's room: the item, or what it is a transcript of."""
+    parent = session.testimony.item(item.parent) if item.relation == "transcript" else None
+    return next((one for one in (item, parent) if one is not None and one.media_type in PLAYED), None)
 
 
 def _kind(item: Item) -> str:
@@ -274,15 +284,15 @@ def _here(kind: str, at: int, runs: list[list[Piece]], marks: Sequence[tuple[Pas
 # -- passages, claims, the form -----------------------------------------------------------------------------------------
 
 
-def _card(session: Session, passage: Passage) -> dict[str, Any]:
+def _card(session: Session, passage: Passage, *, claims: bool = True) -> dict[str, Any]:
     """A passage as it stands, with its claims as a list shows them."""
-    claims = session.record.claims(passage=passage.handle, limit=_CLAIMS)
+    told = session.record.claims(passage=passage.handle, limit=_CLAIMS) if claims else []
     place = locators.parse(passage.locator)
     return {
         "handle": passage.handle, "where": place.shown if place else passage.locator, "text": text.printable(passage.text),
-        "language": passage.language, "item": place.item if place else "", "here": True,
+        "language": passage.language, "item": place.item if place else "",
         "start": place.start if isinstance(place, Stretch) else None,
-        "claims": [{**asdict(one.claim), "status": one.status, "against": []} for one in claims],
+        "claims": [{**asdict(one.claim), "status": one.status, "against": []} for one in told],
     }  # fmt: skip
 
 

@@ -156,13 +156,19 @@ class TestimonyView(Store):
         """The original items of a source: what carries it. Members and derivatives are ``children`` of these."""
         return [item for item in self.items(source) if not item.parent]
 
-    def children(self, handle: str) -> list[Item]:
-        """What came inside an item or was made from it."""
-        return [Item.from_row(row) for row in self.rows(Item.TYPE, "b = ? AND b <> ''", (handle,))]
+    def children(self, handle: str, limit: int = -1) -> list[Item]:
+        """What came inside an item or was made from it; at most ``limit`` (negative: all)."""
+        query = "SELECT row FROM rows WHERE type = ? AND current AND b = ? AND b <> '' ORDER BY n LIMIT ?"
+        return [Item.from_row(cbor2.loads(row)) for (row,) in self.db.execute(query, (Item.TYPE, handle, limit))]
 
     def by_sha256(self, sha256: bytes) -> list[Item]:
         """The items that are this very file, oldest first."""
         return [Item.from_row(row) for row in self.rows(Item.TYPE, "key = ? AND key <> ''", (sha256.hex(),))]
+
+    def same_file(self, sha256: bytes, limit: int) -> list[str]:
+        """Handles of at most ``limit`` items that are this very file, oldest first."""
+        query = "SELECT id FROM rows WHERE type = ? AND current AND key = ? AND key <> '' ORDER BY n LIMIT ?"
+        return [str(handle) for (handle,) in self.db.execute(query, (Item.TYPE, sha256.hex(), limit))]
 
     def handles_of(self, digests: Iterable[bytes]) -> dict[bytes, str]:
         """SHA-256 -> the oldest item that is this file, for those of ``digests`` that are here: one query for many."""

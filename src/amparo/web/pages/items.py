@@ -130,7 +130,9 @@ async def start_like(request: Request) -> Response:
 
 async def start_read(request: Request) -> Response:
     """Send the readers through this item."""
-    return see(address(jobs_of(request).start("read", {"item": request.path_params["handle"]})))
+    form = await forms.read(request)
+    reader = "ocr" if form["reader"] == "ocr" else ""
+    return see(address(jobs_of(request).start("read", {"item": request.path_params["handle"], "reader": reader})))
 
 
 ROUTES: Final = [
