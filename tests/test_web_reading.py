@@ -537,7 +537,9 @@ def test_a_claim_is_stated_on_a_passage_of_its_source_only(pages: Pages, items: 
     opened.refresh()
     assert len(opened.record.claims(passage=first)) == 3
     talk = {"claim.1.about": "P-0001", "claim.1.property": "statement", "claim.1.text": "x"}
-    assert pages.ask("/read/S-0001", talk | {"passage": "Q-0999"}).status == 422
+    for passage in ("Q-0999", "x", ""):
+        assert pages.ask("/read/S-0001", talk | {"passage": passage}).status == 422, passage
+    assert mark(pages, items["5.html"], **CLAIM).status == 422
     assert mark(pages, items["5.html"], passage=first, source="S-0002", **(CLAIM | {"claim1_text": "Other."})).status == 422
 
 

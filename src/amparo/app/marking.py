@@ -188,7 +188,7 @@ def located(
             [spot] if spot and one.first <= spot.first and spot.last <= one.last else find(pieces, quote) if not spot else []
         )
         for place in spots:
-            if spot and _same(cut(pieces, place)) != _same(quote):
+            if not cut(pieces, place).strip() or (spot and _same(cut(pieces, place)) != _same(quote)):
                 continue
             found.append((number, _words(item, one.reader, pieces, place), _around(pieces, place)))
     if not found or not quote.strip():
@@ -251,7 +251,7 @@ def _there(session: Session, asked: Mapping[str, Any]) -> Passage:
 
 def _new(session: Session, asked: Mapping[str, Any]) -> Passage:
     """The passage that is to be recorded, checked; without a handle."""
-    place = locators.parse(asked["place"])
+    place = locators.parse(str(asked.get("place", "")))
     if place is None or place.item != asked["item"]:
         raise NothingMarked
     item = evidence.get(session, place.item)
