@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from amparo.app import desk_assess, desk_items, desk_people, desk_searches, desk_things, marking, people
+from amparo.app import desk_assess, desk_events, desk_items, desk_people, desk_searches, desk_things, marking, people
 from amparo.app.session import Session
 
 
@@ -55,5 +55,6 @@ ACTS: Final[Mapping[str, Act]] = {
     "assess": Act(_assess),
     "save search": Act(_save_search),
     "mark": Act(marking.mark),
+    "event": Act(desk_events.record),
     "take a copy": Act(desk_items.take_copy),
 }

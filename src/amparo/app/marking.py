@@ -238,7 +238,7 @@ def mark(session: Session, asked: Mapping[str, Any]) -> dict[str, Any]:
             entity = Entity(passage.handle, "passage", parent=passage.source, locator=passage.locator)
             change.put("record", Entity.TYPE, [entity.to_row()])
             change.put("testimony", Passage.TYPE, [passage.to_row()])
-        claims = _put(change, said, passage)
+        claims = put(change, said, passage)
     return {"passage": passage.handle, "claims": claims}
 
 
@@ -301,7 +301,7 @@ def seconds(session: Session, item: Item) -> float:
     return 0.0
 
 
-def _put(change: Change, said: list[Said], passage: Passage) -> list[str]:
+def put(change: Change, said: list[Said], passage: Passage) -> list[str]:
     """Add claims, and what begins with them, each person's in a part of its own so that it can be erased alone."""
     begins = {entity.handle: entity for one in said for entity in one.begins}
     given = {token: change.allocate(entity.kind) for token, entity in begins.items()}

@@ -28,7 +28,7 @@ MOST: Final = 20  # claims of one form
 _SAID: Final = ("about", "property", "value", "text", "valid", "place", "speaker")
 NEW: Final = {"act": N_("new act"), "event": N_("new event"), "person": N_("new person")}
 _TYPES: Final = {"act": "type of act", "event": "event type"}
-_AGAIN: Final = re.compile(r"(.{1,60}?)(?: ([2-9]))?")
+_AGAIN: Final = re.compile(r"(.{1,60}?)(?: ([2-9]|[1-9][0-9]))?")
 
 
 class NothingStated(BadInput):
@@ -81,13 +81,13 @@ def says(raw: Mapping[str, str]) -> bool:
     return any(raw.get(name, "").strip() for name in _SAID)
 
 
-def claims_of(session: Session, rows: Iterable[Mapping[str, str]], passage: Passage) -> list[Said]:
+def claims_of(session: Session, rows: Iterable[Mapping[str, str]], passage: Passage, most: int = MOST) -> list[Said]:
     """Every row that says something as a claim. Raises NothingStated, TooManyClaims, BadClaim, SaidAlready."""
     told = [(number, raw) for number, raw in enumerate(rows, 1) if says(raw)]
     if not told:
         raise NothingStated
-    if len(told) > MOST:
-        raise TooManyClaims(most=MOST)
+    if len(told) > most:
+        raise TooManyClaims(most=most)
     checker = _Checker(session, passage)
     said = [checker.claim(number, raw) for number, raw in told]
     _refuse_twice(session, passage, said)

@@ -11,6 +11,7 @@ from amparo.web.pages import (
     assessing,
     dossiers,
     entrance,
+    events,
     home,
     interviews,
     items,
@@ -28,5 +29,5 @@ from amparo.web.pages import (
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
     *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
-    *timeline.ROUTES, *matrix.ROUTES, *things.ROUTES,
+    *timeline.ROUTES, *matrix.ROUTES, *events.ROUTES, *things.ROUTES,
 ]  # fmt: skip

@@ -1,0 +1,148 @@
+"""The event editor: one form becomes an event with its acts, once, checked, and with nothing stored that runs."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from cli_kit import Shell
+from web_kit import POSIX, Answer, Pages
+from work_kit import SCRIPT
+
+pytestmark = POSIX
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    home = tmp_path_factory.mktemp("user")
+    made = Shell(home, home / "home" / "case")
+    made.init()
+    note = home / "note.txt"
+    note.write_text("made up", "utf-8")
+    made.amparo("evidence", "add", str(note), "--basis", "published source")
+    yield made
+    made.lock()
+
+
+@pytest.fixture(scope="module")
+def pages(shell: Shell) -> Iterator[Pages]:
+    opened = Pages(shell.workspace, shell.environment).opened()
+    yield opened
+    opened.close()
+
+
+FORM = {
+    "label": "A made-up raid", "type": "raid", "valid": "2017-03", "text": "The house was searched.", "source": "s-1",
+    "access": "document", "stance": "report", "voluntariness": "free", "do": "record", "once": "one",
+    "act.1.type": "torture", "act.1.victim": "new person", "act.1.method": "beating by hand", "act.1.text": "He was beaten.",
+    "act.2.perpetrator": "new person 2", "act.2.text": "An officer led them.",
+}  # fmt: skip
+
+
+def record(pages: Pages, path: str = "/events/new", **changes: str) -> Answer:
+    return pages.ask(path, {name: value for name, value in {**FORM, **changes}.items() if value})
+
+
+def test_one_form_becomes_an_event_with_its_acts_victims_and_perpetrators(pages: Pages, shell: Shell) -> None:
+    """Label, type, date, act, victim, method and perpetrator stand as claims of the source, the act as a part of the event."""
+    before = shell.amparo("status")["devices"][0]["entries"]
+    answer = record(pages, once="first")
+    assert answer.status == 303, answer.sentence
+    event = answer.headers["location"].strip("/")
+    shown = shell.amparo("show", event)
+    assert (shown["entity"]["label"], shown["entity"]["type"], shown["entity"]["date"]) == ("A made-up raid", "raid", "2017-03")
+    claims = {claim["property"]: claim for claim in shown["claims"]}
+    assert set(claims) == {"event type", "occurred", "perpetrator"}
+    assert claims["occurred"]["text"] == "The house was searched."
+    assert all((claim["source"], claim["access"]) == ("S-0001", "document") for claim in claims.values())
+    [act] = shown["parts"]
+    told = {claim["property"]: claim["value"] for claim in shell.amparo("show", act)["claims"]}
+    assert {name: told[name] for name in ("type of act", "method", "part of")} == {
+        "type of act": "torture", "method": "beating by hand", "part of": event,
+    }  # fmt: skip
+    assert re.fullmatch(r"P-\d+", told["victim"])
+    assert told["victim"] != claims["perpetrator"]["value"]
+    assert shell.amparo("status")["devices"][0]["entries"] > before
+
+
+def test_a_form_sent_twice_is_recorded_once(pages: Pages, shell: Shell) -> None:
+    """The second sending leads to the same event, and nothing is written."""
+    first = record(pages, once="twice").headers["location"]
+    counts = shell.amparo("status")["counts"]
+    assert record(pages, once="twice").headers["location"] == first
+    assert shell.amparo("status")["counts"] == counts
+
+
+def test_acts_are_added_to_an_event_and_change_nothing_of_it(pages: Pages, shell: Shell) -> None:
+    """`/E-…/acts` adds claims; what was recorded of the event stands as it stood."""
+    event = record(pages, once="base").headers["location"]
+    before = {claim["handle"]: claim for claim in shell.amparo("show", event.strip("/"))["claims"]}
+    more = {"label": "", "type": "", "valid": "", "text": "", "act.2.perpetrator": "", "act.2.text": ""}
+    answer = record(pages, f"{event}/acts", once="more", **more)
+    assert (answer.status, answer.headers.get("location")) == (303, event), answer.sentence
+    shown = shell.amparo("show", event.strip("/"))
+    assert len(shown["parts"]) == 2
+    assert {claim["handle"]: claim for claim in shown["claims"]} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"source": ""}, "Name the source"),
+        ({"source": "S-0099"}, "Name the source"),
+        ({"source": "P-0001"}, "Name the source"),
+        ({"type": "torturing"}, "Nothing was recorded"),
+        ({"valid": "yesterday"}, "Nothing was recorded"),
+        ({"act.1.victim": "L-0001"}, "Nothing was recorded"),
+        ({"act.1.victim": "V-001 somebody"}, "Nothing was recorded"),
+        ({"act.1.type": "beheadding"}, "Nothing was recorded"),
+        ({"label": "x" * 400}, "300 are enough"),
+        ({"stance": "gospel"}, "none of"),
+        ({"type": "", "valid": "", "text": "", "act.1.type": "", "act.1.victim": "", "act.1.method": "", "act.1.text": "",
+          "act.2.perpetrator": "", "act.2.text": ""}, "Say what happened"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_one_sentence_and_nothing_is_lost(
+    pages: Pages, shell: Shell, changes: dict[str, str], words: str
+) -> None:
+    """A missing source, terms that are none, handles of another kind, a wrong date: why, and the form as it was typed."""
+    counts = shell.amparo("status")["counts"]
+    answer = record(pages, once="wrong", **changes)
+    assert answer.status == 422
+    assert words in answer.sentence
+    if "act.1.text" not in changes:
+        assert "He was beaten." in answer.text
+    assert shell.amparo("status")["counts"] == counts
+
+
+def test_more_rows_keep_what_was_typed_and_record_nothing(pages: Pages, shell: Shell) -> None:
+    """Without scripts “More rows” gives a longer form with all that was typed."""
+    counts = shell.amparo("status")["counts"]
+    answer = record(pages, do="more")
+    assert answer.status == 200
+    assert 'name="act.6.type"' in answer.text
+    assert "The house was searched." in answer.text
+    assert shell.amparo("status")["counts"] == counts
+
+
+def test_attack_a_stored_script_is_words_in_every_field(pages: Pages) -> None:
+    """Recorded in the label and the words, and typed into every field of a refused form, it does not run."""
+    stored = pages.ask(record(pages, once="script", label=SCRIPT, text=SCRIPT, **{"act.1.text": SCRIPT}).headers["location"])
+    assert "&lt;script&gt;" in stored.text
+    refused = pages.ask("/events/new", {**dict.fromkeys(FORM, SCRIPT), "do": "record"})
+    assert refused.status == 422
+    for answer in (stored, refused, pages.ask("/events/new?source=%22%3E%3Cscript%3E")):
+        assert "<script>document" not in answer.text
+        assert "<img src=x" not in answer.text
+
+
+def test_attack_ten_thousand_rows_are_refused(pages: Pages) -> None:
+    """A form of thousands of acts is no form of this page."""
+    answer = pages.ask("/events/new", {**FORM, **{f"act.{n}.type": "torture" for n in range(10_000)}})
+    assert answer.status == 422
+
+
+@pytest.mark.parametrize("path", ["/P-0001/acts", "/E-9999/acts", "/S-0001/acts"])
+def test_acts_are_added_to_events_only(pages: Pages, path: str) -> None:
+    """A person, a source and an event that is not there get a refusal, by form and by address."""
+    assert pages.ask(path).status in (404, 422)
+    assert record(pages, path, once="none").status in (404, 422)
