@@ -210,7 +210,8 @@ class RecordView(RecordWriter):
 
     def links(self, claim: str) -> list[Link]:
         """The links from and to a claim."""
-        return [Link.from_row(row) for row in self.rows(Link.TYPE, "a = ? OR b = ?", (claim, claim))]
+        ends = "n IN (SELECT n FROM rows WHERE a = ? AND a <> '' UNION SELECT n FROM rows WHERE b = ? AND b <> '')"
+        return [Link.from_row(row) for row in self.rows(Link.TYPE, ends, (claim, claim))]
 
     def contradictions(self) -> list[Link]:
         """All pairs of claims that are said to contradict each other; none that states a ground."""
