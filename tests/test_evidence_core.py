@@ -12,6 +12,7 @@ from cli_kit import Shell
 
 from amparo.app import evidence, opening, people
 from amparo.app.session import Session, stop_asked
+from amparo.ledger.group import PartTooLarge
 from amparo.record.items import Fact, Piece
 from amparo.vault import blob_stages
 from amparo.vault.slots import Cost, Passphrase
@@ -193,3 +194,14 @@ def test_a_source_written_another_way_is_the_same_source(session: Session, tmp_p
     first = evidence.add(session, [tmp_path / "one.txt"]).source
     assert evidence.add(session, [tmp_path / "two.txt"], source="s-1").source == first == "S-0001"
     assert [item.name for item in session.testimony.items(first)] == ["one.txt", "two.txt"]
+
+
+def test_rows_too_large_for_one_part_are_divided_and_one_that_fits_none_is_refused(session: Session, dump: Path) -> None:
+    """Some 100 MB of facts about one item go into several parts; a fact of 70 MB is refused in a sentence, and nothing left."""
+    added = evidence.add(session, [dump / "large.bin"])
+    text = "\u0431" * (3 << 20)
+    evidence.put_rows(session, (Fact(added.first, "container", "made-up/1", text, number) for number in range(1, 18)))
+    assert len([fact for fact in session.testimony.facts(added.first) if fact.data == text]) == 17
+    with pytest.raises(PartTooLarge, match=r"facts.*at most 67,108,864"):
+        evidence.put_rows(session, [Fact(added.first, "metadata", "made-up/1", "x" * (70 << 20))])
+    assert not [fact for fact in session.testimony.facts(added.first) if fact.kind == "metadata"]

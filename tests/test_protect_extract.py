@@ -1,5 +1,6 @@
 """Whatever a finished file holds is read, and what cannot be read is not passed over."""
 
+import csv
 import io
 import json
 from collections.abc import Callable
@@ -196,6 +197,15 @@ def test_tables_and_texts_say_where() -> None:
     rows = extract("a;b\n1;2\n".encode("utf-16"), CSV)
     assert [tuple(piece)[:2] for piece in rows] == [("row 1", "a | b"), ("row 2", "1 | 2")]
     assert [piece.where for piece in extract(b"one\n\ntwo\nthree\n\n\nfour", PLAIN)] == ["line 1", "line 3", "line 7"]
+
+
+@pytest.mark.parametrize("size", [131_071, 131_073, 3_000_000])
+def test_a_cell_of_any_length_is_read_to_its_end(size: int) -> None:
+    """What stands behind the 131,072 characters that Python's csv takes for the longest is read; the limit of imports stays."""
+    limit = csv.field_size_limit()
+    rows = list(extract(f'a;b\n"{"x" * size} {WORD}";1\n'.encode(), CSV))
+    assert [row.where for row in rows] == ["row 1", "row 2"] and rows[1].text.endswith(f"{WORD} | 1")
+    assert csv.field_size_limit() == limit
 
 
 ENCODED = {

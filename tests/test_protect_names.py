@@ -1,11 +1,14 @@
 """Sealed names are found however they are written, and never repeated."""
 
+import hashlib
 import json
 from dataclasses import asdict
 
 import pytest
+from memory_kit import growth, measured
 
 from amparo.protect.names import GateCannotSee, SealedNames
+from amparo.protect.spelling import readings
 from amparo.record.model import Identity, Name
 
 # All names, numbers and addresses are made up.
@@ -27,6 +30,9 @@ PEOPLE = [
     Identity("P-0003", [Name("محمد الحمدانيّ", script="Arab")]),
     Identity("P-0004", [Name("Ли Ольга"), Name("Hassan Ali")]),
 ]  # fmt: skip
+
+
+_LETTERS = str.maketrans("0123456789", "qrtuvwxyzk")
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +176,20 @@ def test_a_locked_compartment_is_refused() -> None:
 def test_nothing_of_a_name_shows_in_a_representation(sealed: SealedNames) -> None:
     """repr() of the matcher holds a number only."""
     assert repr(sealed) == "SealedNames(4 persons)"
+
+
+@measured
+def test_the_memory_of_a_search_does_not_grow_with_the_words_of_the_text() -> None:
+    """Hashes and identifiers are words that never come again: of 70,000 not all are remembered, of long ones none."""
+    sealed = SealedNames.from_view(PEOPLE, 4)
+
+    def word(number: int) -> str:
+        return hashlib.sha256(b"%d" % number).hexdigest().translate(_LETTERS)
+
+    def look() -> None:
+        for number in range(70_000):
+            readings(word(number)[:12])
+
+    assert growth(look) < 45 << 20
+    assert not sealed.find(f"{word(1)}x and {word(2)[:20]}")
+    assert {len(kept) for kept in sealed._cache} <= set(range(65))

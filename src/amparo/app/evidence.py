@@ -31,6 +31,9 @@ Progress = Callable[[int, int], None]
 _FILES: Final = 5_000
 _BYTES: Final = 4 << 30
 """Files and bytes committed together: what an interrupted run has to do again."""
+_PART_ROWS: Final = 200
+_PART_SIZE: Final = 4 << 20
+"""Rows, and characters and bytes of them, in one part of the ledger (MAX_PART): a letter takes up to four bytes."""
 _WORDS: Final = 10_000  # characters of one thing said in the custody
 
 
@@ -397,16 +400,22 @@ def put_rows(session: Session, rows: Iterable[Row]) -> None:
 
 
 def put_parts(change: Change, rows: Iterable[Row]) -> None:
-    """As ``put_rows``, into a change that is open."""
+    """As ``put_rows``, into a change that is open; a part ends at _PART_ROWS rows or _PART_SIZE characters of them.
+
+    Raises PartTooLarge for a single row that no part holds.
+    """
     held: list[list[Any]] = []
+    size = 0
     last: tuple[str, Any] = ("", None)
     for row in rows:
         packed = row.to_row()
-        if held and (last != (row.TYPE, packed[0]) or len(held) == 200):
+        more = sum(len(value) for value in packed if isinstance(value, (str, bytes)))
+        if held and (last != (row.TYPE, packed[0]) or len(held) == _PART_ROWS or size + more > _PART_SIZE):
             change.put("testimony", last[0], held)
-            held = []
+            held, size = [], 0
         last = (row.TYPE, packed[0])
         held.append(packed)
+        size += more
     if held:
         change.put("testimony", last[0], held)
 

@@ -20,7 +20,6 @@ from amparo.kernel.i18n import N_
 from amparo.protect import extract
 from amparo.protect.gate import BLOCKS, OVERRIDDEN, UNREADABLE, Item, Override, Release, Report, check
 from amparo.protect.names import SealedNames
-from amparo.protect.spelling import readings
 from amparo.record.items import Item as Digital
 
 _READ_WHOLE: Final = 64 << 20
@@ -122,7 +121,6 @@ class _Judged:
             published=self._published,
         )  # fmt: skip
         self._hash.update(data)
-        readings.cache_clear()  # hashes and identifiers are words that never come again; a hundred megabytes of them
         self._bases = report.bases
         for item in report.items:
             known = self._items.get(item.id)

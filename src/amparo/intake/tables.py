@@ -28,7 +28,7 @@ ENCODINGS = (
 )  # fmt: skip
 _SAMPLE = 64 << 10
 
-csv.field_size_limit(MAX_FIELD)  # one setting for the process; nothing else in Amparo reads CSV
+csv.field_size_limit(MAX_FIELD)  # one setting for the process; protect.extract lifts it for its own files
 
 
 class TableMissing(NotFound):

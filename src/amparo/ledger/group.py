@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from amparo.kernel import cbor
+from amparo.kernel.errors import BadInput
+from amparo.kernel.i18n import N_
 from amparo.ledger.checkpoint import Head
 from amparo.ledger.entry import MAX_PART, MORE, OPEN, Clock, Entry, Header, Part, frame, part_aad, sign
 from amparo.ledger.log import NO_WRAP, DeviceLog, Position
@@ -18,6 +20,13 @@ from amparo.vault.seal import CompartmentKey, SigningKey, Wrapper, commit, diges
 _ENTRY_PARTS: Final = 1024
 _ENTRY_BYTES: Final = 4 << 20
 _BUFFER: Final = 4 << 20
+
+
+class PartTooLarge(BadInput):
+    template = N_(
+        "What was to be recorded at once ({kind}) takes {size:,} bytes; the ledger holds at most {most:,} in one piece. "
+        "Nothing of this act was recorded: shorten the text, or divide the file, and do it again."
+    )
 
 
 Witness = Callable[[bytes, int, int, bytes], None]
@@ -66,7 +75,7 @@ class Group:
     def _add(self, place: tuple[bytes, int], key: CompartmentKey | None, kind: str, rows: list[list[Any]]) -> None:
         plain = cbor.encode([kind, rows]) if key is None else cbor.encode_rows([kind, rows])  # type: ignore[list-item]
         if len(plain) + 16 > MAX_PART:
-            raise ValueError("a part is larger than the format allows")
+            raise PartTooLarge(kind=kind.partition("@")[0], size=len(plain), most=MAX_PART)
         pending = self._pending.get(place) or self._pending.setdefault(place, _Pending(key.wrapper if key else None))
         pending.plain.append(plain)
         pending.size += len(plain)

@@ -17,7 +17,7 @@ import quopri
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -120,7 +120,7 @@ def decoded(text: str) -> Iterator[tuple[str, str]]:
         yield from _readable("quoted-printable", quopri.decodestring(text.encode("utf-8", "ignore")))
 
 
-@cache
+@lru_cache(4096)
 def _letter(sign: str) -> str:
     """The Latin letter or the digit that a sign shows: circled, squared, raised, small capitals, regional indicators."""
     if sign.isascii():
@@ -157,15 +157,24 @@ def _paragraphs(text: str, where: str) -> Iterator[Piece]:
 
 
 def _csv(text: str, where: str) -> Iterator[Piece]:
+    for number, row in enumerate(_rows(text), 1):
+        yield Piece(_join(where, _("row {n}").format(n=number)), " | ".join(row))
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    """The rows, fields of any length: csv's own limit is one for the process, so it is lifted for one row at a time."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    before = csv.field_size_limit(max(len(text), csv.field_size_limit()))  # the whole file is in memory as it is
-    try:
-        for number, row in enumerate(reader, 1):
-            yield Piece(_join(where, _("row {n}").format(n=number)), " | ".join(row))
-    except csv.Error:
-        raise Unreadable(why=_("it is not well-formed CSV")) from None
-    finally:
-        csv.field_size_limit(before)
+    while True:
+        limit = csv.field_size_limit(len(text) + 1)
+        try:
+            row = next(reader, None)
+        except csv.Error:
+            raise Unreadable(why=_("it is not well-formed CSV")) from None
+        finally:
+            csv.field_size_limit(limit)
+        if row is None:
+            return
+        yield row
 
 
 def _delimiter(text: str) -> str:

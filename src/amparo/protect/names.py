@@ -20,7 +20,7 @@ from amparo.kernel.errors import GateRefused
 from amparo.kernel.i18n import N_
 from amparo.kernel.text import INVISIBLE, script_of
 from amparo.protect.contacts import Markings
-from amparo.protect.spelling import flat, inflections, readings, settle, skeletons
+from amparo.protect.spelling import LONGEST_KEPT, flat, inflections, readings, settle, skeletons
 from amparo.record.model import Identity, Name
 
 NAME, CONTACT = "name", "contact"
@@ -42,6 +42,7 @@ _PARTICLES = frozenset(
 )
 _ARABIC_PARTICLES = frozenset("بن ابن بنت ال".split())
 _NEAR, _SHORT, _CONTEXT = 4, 5, 60
+_KEPT = 200_000  # words of texts remembered, most of them with nothing found
 
 
 class GateCannotSee(GateRefused):
@@ -212,9 +213,11 @@ class SealedNames:
         """The sealed words that one word of a text may be; ``True`` marks an agreement of consonants only."""
         known = self._cache.get(word)
         if known is None:
-            if len(self._cache) > 500_000:
-                self._cache.clear()
-            known = self._cache[word] = tuple(dict.fromkeys(self._look_up(word)))
+            known = tuple(dict.fromkeys(self._look_up(word)))
+            if len(word) <= LONGEST_KEPT:
+                if len(self._cache) >= _KEPT:
+                    self._cache.clear()
+                self._cache[word] = known
         return known
 
     def _look_up(self, word: str) -> Iterator[tuple[_Piece, bool]]:

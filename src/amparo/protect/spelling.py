@@ -15,6 +15,9 @@ from itertools import islice, product, zip_longest
 from amparo.kernel import text as folding
 
 MOST_READINGS = 32
+LONGEST_KEPT = 64
+"""Letters of a word worth remembering; what is longer is no word, and a text of such would fill the memory."""
+_KEPT = 30_000  # words remembered, about 1 KiB each
 
 _CYRILLIC: dict[str, tuple[str, ...]] = {
     letter: (plain,)
@@ -52,13 +55,16 @@ _DIGITS_IN_WORDS = {"Cyrl": str.maketrans("013456", "оізчбб"), "Latn": str
 _PROCLITIC = re.compile("^(?:[وفبلك]?ال|لل|[وفبلك])(?=...)")
 
 
-@lru_cache(maxsize=200_000)
 def readings(word: str, *, look_alikes: bool = True) -> frozenset[str]:
     """All keys of one word, as written in a text. Empty for a word without a letter of Latin, Cyrillic or Arabic.
 
     Marks may be there or not; with ``look_alikes``, digits and letters of another script inside the word are also read as the
     letters they resemble (for words of a text; a sealed name is read as it stands).
     """
+    return (_kept if len(word) <= LONGEST_KEPT else _readings)(word, look_alikes=look_alikes)
+
+
+def _readings(word: str, *, look_alikes: bool) -> frozenset[str]:
     word = unicodedata.normalize("NFKC", word).casefold().translate(_APOSTROPHES)
     bare = folding.fold(word)
     if folding.script_of(bare) == "Arab":
@@ -73,6 +79,9 @@ def readings(word: str, *, look_alikes: bool = True) -> frozenset[str]:
         if form and all(_fits(letter, script) for letter in form):
             keys |= _read(form, script)
     return frozenset(key for key in keys if key)
+
+
+_kept = lru_cache(maxsize=_KEPT)(_readings)
 
 
 def _with_marks(word: str) -> str:
@@ -142,7 +151,7 @@ _O_NOUN = ("o", "a", "i", "e", "u", "oi", "om", "ou")
 _FLEETING = re.compile("(.+)[eo]([cknlr])")
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=_KEPT)
 def inflections(key: str) -> frozenset[str]:
     """The key and its forms in all cases, both genders and the plural (Russian declension of names; Zaliznyak, Graudina).
 
