@@ -219,12 +219,6 @@ ENCODED = {
 }
 
 
-def test_a_cell_of_any_length_is_read() -> None:
-    """A column that holds whole letters (longer than Python's own limit of 131,072 signs) is read to its end."""
-    [_, row] = extract(("a\n" + "x" * 200_000 + " Argun\n").encode(), CSV)
-    assert row.text.endswith("Argun")
-
-
 @pytest.mark.parametrize("encoding", ENCODED)
 def test_encoded_text_is_decoded(encoding: str) -> None:
     """One layer of the usual encodings is seen through."""
