@@ -8,7 +8,8 @@ from faulty_disk import FaultyDisk, Loss, PowerCut
 from ledger_kit import Kit
 
 from amparo.kernel.errors import DiskRefused
-from amparo.ledger.ledger import Origin
+from amparo.ledger import log
+from amparo.ledger.ledger import NoSuchPart, Origin
 
 
 @pytest.mark.parametrize("loss", list(Loss))
@@ -81,6 +82,43 @@ def test_power_cut_during_an_erasure(tmp_path: Path, loss: Loss) -> None:
         else:
             break
     assert cut > 5
+
+
+def test_an_erasure_of_many_parts_is_one_pass_with_one_sync_a_file(tmp_path: Path) -> None:
+    """400 parts of 400 entries, every second one of 800: no entry is decoded twenty times, each file is synced once or twice,
+    and exactly the other parts are left.
+    """
+    kit = Kit(tmp_path / "ledger")
+    kit.found()
+    with kit.ledger().writer(kit.everyday.device, kit.signing) as writer:
+        for number in range(400):
+            with writer.group(now=kit.now + number) as group:
+                group.add(kit.key, "words@1", [[f"stay {number}"]])
+                group.add(kit.key, "words@1", [[f"go {number}"]])
+    counting = FaultyDisk()
+    decoded = log._decode.cache_info().misses
+    with kit.ledger(counting).writer(kit.everyday.device, kit.signing) as writer:
+        gone = [Origin(1, 1 + number, 1) for number in range(400)]
+        assert writer.erase([*gone, *gone], authority="officer", now=kit.now) == 400
+    assert log._decode.cache_info().misses - decoded < 8_000
+    assert counting.log.count("fsync wraps") <= 2 and counting.log.count("fsync bodies") <= 2
+    assert counting.log.index("write bodies") < counting.log.index("write entries") < counting.log.index("fsync entries")
+    last = len(counting.log) - counting.log[::-1].index("write wraps")
+    assert "fsync wraps" in counting.log[last:] and counting.log[-1] == "fsync bodies"
+    assert kit.words() == [f"stay {number}" for number in range(400)]
+    assert sum(erased for _placed, _part, erased in kit.ledger().check_bodies(kit.keys)) == 400
+    assert not list(kit.ledger().unshredded())
+
+
+@pytest.mark.parametrize("wrong", [Origin(1, 0, 0), Origin(1, 1, 1), Origin(1, 9, 0), Origin(2, 1, 0), Origin(1, 1, -1)])
+def test_an_erasure_of_what_is_not_there_erases_nothing(tmp_path: Path, wrong: Origin) -> None:
+    """An open part, an index, an entry and a device that are not: refused before anything is signed or overwritten."""
+    kit = Kit(tmp_path / "ledger")
+    kit.found()
+    kit.append("stay")
+    with kit.ledger().writer(kit.everyday.device, kit.signing) as writer, pytest.raises(NoSuchPart):
+        writer.erase([Origin(1, 1, 0), wrong], authority="officer", now=kit.now)
+    assert kit.words() == ["stay"] and not kit.ledger().tombstones()
 
 
 def test_full_disk_at_every_write_of_an_append(tmp_path: Path) -> None:

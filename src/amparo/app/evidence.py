@@ -24,6 +24,7 @@ from amparo.record.items import Acquisition, Custody, Item
 from amparo.record.model import BASES, Entity, Row
 from amparo.vault.blob_format import BlobDamaged, BlobMissing, BlobReader
 from amparo.vault.blob_stages import Readable, Sealed, SourceUnreadable
+from amparo.vault.blobs import BlobStore
 
 Progress = Callable[[int, int], None]
 """progress(bytes done, bytes found so far)."""
@@ -423,7 +424,11 @@ def put_parts(change: Change, rows: Iterable[Row]) -> None:
 def erase_files(session: Session, items: Iterable[Item]) -> None:
     """Overwrite sealed files, each once it has opened with its own key: a false address must not destroy another file."""
     store = session.blobs()
-    for item in items:
-        with suppress(BlobMissing, BlobDamaged):  # its key is shredded already: what is left of it cannot be read
-            store.open(item.blob, item.key, item.size, item.sha256).close()
-            store.erase(item.blob)
+    store.erase_all(item.blob for item in items if _opens(store, item))
+
+
+def _opens(store: BlobStore, item: Item) -> bool:
+    with suppress(BlobMissing, BlobDamaged):  # its key is shredded already: what is left of it cannot be read
+        store.open(item.blob, item.key, item.size, item.sha256).close()
+        return True
+    return False

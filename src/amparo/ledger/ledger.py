@@ -228,7 +228,7 @@ class Ledger:
                 for placed in self.logs[device].placed():
                     parts = max(1, len(placed.entry.header.parts))
                     for origin in wanted.get((number, placed.entry.header.seq), ()):
-                        if origin.part < parts:
+                        if 0 <= origin.part < parts:
                             found[origin] = self.logs[device], placed
         for origin in (origin for place in wanted.values() for origin in place if origin not in found):
             raise NoSuchPart(**origin._asdict())

@@ -230,13 +230,20 @@ class BlobStore:
 
         Does nothing where it is gone already. Flash memory may keep old bytes: the caller destroys the key as well.
         """
-        address, offset, length = parse(blob)
-        if offset is None:
-            self._disk.shred(self._object(address))
-            return
-        pack = self._pack(address)
-        if offset + length <= self._disk.size(pack):
-            self._disk.write_at(pack, offset, bytes(length))
+        self.erase_all([blob])
+
+    def erase_all(self, blobs: Iterable[str]) -> None:
+        """``erase`` of many files: each pack is synced once, at the end."""
+        packs: set[Path] = set()
+        for blob in blobs:
+            address, offset, length = parse(blob)
+            pack = self._pack(address)
+            if offset is None:
+                self._disk.shred(self._object(address))
+            elif offset + length <= self._disk.size(pack):
+                self._disk.write_at(pack, offset, bytes(length))
+                packs.add(pack)
+        for pack in sorted(packs):
             self._disk.fsync(pack)
 
     def erase_stray(self, stray: str) -> None:
