@@ -86,6 +86,11 @@ KIND_LABELS: Final = {
 }  # fmt: skip
 
 
+def leftward() -> bool:
+    """True if the reader's language is written from right to left."""
+    return i18n.language() in RIGHT_TO_LEFT
+
+
 def _locale() -> Locale:
     return Locale.parse(i18n.language())
 
@@ -107,7 +112,7 @@ def page(request: Request, name: str, values: Mapping[str, Any] | None = None, *
     desk = request.app.state.desk
     shown = {
         "request": request, "path": request.url.path, "demo": desk.demo, "open": desk.open, "language": i18n.language(),
-        "languages": i18n.languages(), "direction": "rtl" if i18n.language() in RIGHT_TO_LEFT else "ltr",
+        "languages": i18n.languages(), "direction": "rtl" if leftward() else "ltr",
         **(values or {}),
     }  # fmt: skip
     return HTMLResponse(TEMPLATES.get_template(f"{name}.html").render(shown), status)

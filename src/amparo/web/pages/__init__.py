@@ -20,10 +20,11 @@ from amparo.web.pages import (
     reading,
     searching,
     things,
+    timeline,
     uploads,
 )
 
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
-    *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES, *things.ROUTES,
+    *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES, *timeline.ROUTES, *things.ROUTES,
 ]  # fmt: skip
