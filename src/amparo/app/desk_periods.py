@@ -115,18 +115,15 @@ def units(first: int, last: int, grain: str) -> tuple[Unit, ...]:
     return tuple(found)
 
 
-def window(start: str, end: str, grain: str, spans: Iterable[Span]) -> Window | None:
-    """What to draw: the time asked for, or what nearly all ``spans`` lie in (a share of two in a hundred may lie before and
-    after it); in the grain asked for, or the finest one that fits. None where there is nothing to draw.
-
-    Raises BadPeriod.
+def window(start: str, end: str, grain: str, usual: tuple[int, int] | None) -> Window | None:
+    """What to draw: the time asked for, and where none is asked for the ``usual`` one (``hull``); in the grain asked for, or
+    the finest one that fits. None where there is nothing to draw. Raises BadPeriod.
     """
-    known = [span for span in spans if span.first is not None or span.last is not None]
     first, last = _asked(start, end)
     if first is None or last is None:
-        if not known:
+        if usual is None:
             return None
-        low, high = _hull(known)
+        low, high = usual
         first, last = min(low, last or low) if first is None else first, max(high, first or high) if last is None else last
     if not _FIRST <= first <= last <= _LAST:
         raise BadPeriod(start=start[:20], end=end[:20])
@@ -147,21 +144,24 @@ def _asked(start: str, end: str) -> tuple[int | None, int | None]:
     return first, last
 
 
-def _hull(spans: list[Span]) -> tuple[int, int]:
-    """The first and the last day, without the outliers at either end."""
-    total = sum(span.number for span in spans)
+def hull(spans: Iterable[Span]) -> tuple[int, int] | None:
+    """The first and the last day of what nearly all dates lie in: two in a hundred may lie before it, and as many after it."""
+    ends = [(low, high, span.number) for span in spans for low, high in [(span.first, span.last)]
+            if low is not None or high is not None]  # fmt: skip
+    if not ends:
+        return None
+    spare = sum(number for _low, _high, number in ends) * _OUTLIERS
+    lows = sorted((low if low is not None else high or 0, number) for low, high, number in ends)
+    highs = sorted(((high if high is not None else low or 0, number) for low, high, number in ends), reverse=True)
+    first, last = (min(max(_cut(days, spare), _FIRST), _LAST) for days in (lows, highs))
+    return min(first, last), max(first, last)
 
-    def cut(days: list[tuple[int, int]]) -> int:
-        left = total * _OUTLIERS
-        for day, number in days:
-            left -= number
-            if left < 0:
-                return day
-        return days[-1][0]
 
-    ends = [(span.first if span.first is not None else span.last or 0, span.last if span.last is not None else span.first or 0,
-             span.number) for span in spans]  # fmt: skip
-    low = cut(sorted((first, number) for first, _last, number in ends))
-    high = cut(sorted(((last, number) for _first, last, number in ends), reverse=True))
-    low, high = min(max(low, _FIRST), _LAST), min(max(high, _FIRST), _LAST)
-    return min(low, high), max(low, high)
+def _cut(days: Iterable[tuple[int, int]], spare: float) -> int:
+    """The first day that is left when ``spare`` dates are gone."""
+    gone = 0
+    for day, number in days:
+        gone += number
+        if gone > spare:
+            return day
+    return 0

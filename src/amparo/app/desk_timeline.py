@@ -7,8 +7,9 @@ the days it may mean, open at the end that nobody knows.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from heapq import nsmallest
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -20,6 +21,7 @@ from amparo.kernel import ids
 from amparo.kernel.i18n import N_
 from amparo.record import aggregates
 from amparo.record.aggregates import CLAIMS, THINGS, Dated
+from amparo.record.model import Claim
 
 if TYPE_CHECKING:
     from amparo.record.view import StoredClaim
@@ -31,8 +33,10 @@ LANES: Final = {
 }  # fmt: skip
 PAGE: Final = 50
 WIDTH: Final = 1000
+_CLAIM: Final = tuple(one.name for one in fields(Claim))
 _FEW: Final = 30  # things of a lane that are drawn one by one
 _BARS: Final = 12  # rows of bars in a lane
+_WIDE: Final = 60  # wider dates of a lane that are drawn and told one by one
 _TALL: Final = 46  # height of the highest column
 _ROW: Final = 18
 _LETTER: Final = 6.1  # width of a letter of a label, on the generous side
@@ -45,29 +49,51 @@ _AXIS: Final = 34
 class _Lane:
     id: str
     columns: dict[int, int] = field(default_factory=dict)  # index of the unit -> how many
-    wide: list[Span] = field(default_factory=list)  # what no single unit holds, in the order of its beginning
+    wide: list[Span] = field(default_factory=list)  # what no unit holds, in the order of its beginning; at most _WIDE dates
+    wide_number: int = 0  # that bear such a date, drawn or not
+    more: int = 0  # dates beyond those
     before: int = 0
     after: int = 0
     few: list[tuple[Dated, Span]] = field(default_factory=list)
 
     @property
     def total(self) -> int:
-        return sum(self.columns.values()) + sum(span.number for span in self.wide)
+        return sum(self.columns.values()) + self.wide_number
 
 
 # -- what there is ------------------------------------------------------------------------------------------------------
 
-_known: WeakKeyDictionary[Session, tuple[Any, dict[str, list[Span]]]] = WeakKeyDictionary()
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """All dates of each lane in the order of their beginning, and the time that the drawing shows unasked."""
+
+    lanes: dict[str, list[Span]]
+    usual: tuple[int, int] | None
+    whole: tuple[str, str]
+    undated: dict[str, int]
 
 
-def _spans(session: Session) -> dict[str, list[Span]]:
-    """All dates of each lane, in the order of their beginning; remembered while the logs end as they end now."""
+_remembered: WeakKeyDictionary[Session, tuple[Any, _Known]] = WeakKeyDictionary()
+
+
+def _known(session: Session) -> _Known:
+    """Counted once, and remembered while the logs end as they end now."""
     now = tuple(session.record.positions().items())
-    kept = _known.get(session)
+    kept = _remembered.get(session)
     if kept is None or kept[0] != now:
-        kept = now, {lane: _read(counted) for lane, counted in aggregates.spans(session.record).items()}
-        _known[session] = kept
+        kept = now, _count(session)
+        _remembered[session] = kept
     return kept[1]
+
+
+def _count(session: Session) -> _Known:
+    lanes = {lane: _read(counted) for lane, counted in aggregates.spans(session.record).items()}
+    dated = [span for name in THINGS for span in lanes[name]] or [span for found in lanes.values() for span in found]
+    days = [day for span in dated for day in (span.first, span.last) if day is not None] or [1]
+    counts = session.record.counts()
+    undated = {name: counts.get(name, 0) - sum(span.number for span in lanes[name]) for name in THINGS}
+    whole = desk_periods.point(min(days), "year"), desk_periods.point(max(days), "year")
+    return _Known(lanes, desk_periods.hull(dated), whole, {name: number for name, number in undated.items() if number > 0})
 
 
 def _read(counted: dict[str, int]) -> list[Span]:
@@ -91,41 +117,32 @@ def timeline(
     ``start`` and ``end`` are partial dates, ``grain`` one of desk_periods.GRAINS; what is left out is chosen to fit.
     ``mirrored`` lets time run to the left, as right-to-left readers expect. Raises BadPeriod.
     """
-    spans = _spans(session)
-    dated = [span for name in THINGS for span in spans[name]] or [span for found in spans.values() for span in found]
-    shown = desk_periods.window(start, end, grain, dated)
-    counts = session.record.counts()
-    undated = {name: counts.get(name, 0) - sum(span.number for span in spans[name]) for name in THINGS}
+    known = _known(session)
+    shown = desk_periods.window(start, end, grain, known.usual)
     result: dict[str, Any] = {
         "window": shown, "lanes": LANES, "lane": lane if lane in LANES else "", "today": _today(), "list": None, "at": at,
-        "undated": {name: number for name, number in undated.items() if number > 0},
+        "undated": known.undated,
     }  # fmt: skip
     if shown is None:
         return result
-    lanes = [_gather(name, spans[name], shown) for name in LANES if lane in ("", name) or lane not in LANES]
+    lanes = [_gather(name, known.lanes[name], shown) for name in LANES if lane == name or lane not in LANES]
     for one in lanes:
-        _draw_singly(session, one, spans[one.id], shown)
-    lanes = [one for one in lanes if one.total or one.before or one.after]
+        _draw_singly(session, one, known.lanes[one.id], shown)
+    result |= {"before": sum(one.before for one in lanes), "after": sum(one.after for one in lanes)}
+    lanes = [one for one in lanes if one.total]
     result |= {
         "drawing": _drawing(lanes, shown, mirrored=mirrored), "table": _table(lanes, shown),
-        "total": sum(one.total for one in lanes), "before": sum(one.before for one in lanes),
-        "after": sum(one.after for one in lanes), "shown_lanes": [one.id for one in lanes],
-        "coarser": grain in desk_periods.GRAINS and grain != shown.grain, "whole": _whole(dated),
+        "total": sum(one.total for one in lanes), "shown_lanes": [one.id for one in lanes],
+        "coarser": grain in desk_periods.GRAINS and grain != shown.grain, "whole": known.whole,
         "earlier": shown.moved(-0.5), "later": shown.moved(0.5), "grains": _grains(shown),
     }  # fmt: skip
     if lane in LANES:
-        result["list"] = _list(session, lane, spans[lane], shown, at, page)
+        result["list"] = _list(session, lane, known.lanes[lane], shown, at, page)
     return result
 
 
 def _today() -> str:
     return datetime.fromtimestamp(now_ms() / 1000, UTC).date().isoformat()
-
-
-def _whole(spans: Sequence[Span]) -> tuple[str, str]:
-    """The years from the first date of all to the last."""
-    days = [day for span in spans for day in (span.first, span.last) if day is not None]
-    return desk_periods.point(min(days), "year"), desk_periods.point(max(days), "year")
 
 
 def _grains(shown: Window) -> list[dict[str, Any]]:
@@ -140,18 +157,22 @@ def _grains(shown: Window) -> list[dict[str, Any]]:
 def _gather(name: str, spans: Sequence[Span], shown: Window) -> _Lane:
     """Count one lane: what lies in one unit, what is wider, what lies before and after."""
     lane = _Lane(name)
-    starts = [unit.first for unit in shown.units]
+    starts, ends = [unit.first for unit in shown.units], [unit.last for unit in shown.units]
+    first, last, columns = shown.first, shown.last, lane.columns
     for span in spans:
-        if span.last is not None and span.last < shown.first:
+        low, high = span.first, span.last
+        if high is not None and high < first:
             lane.before += span.number
-        elif span.first is not None and span.first > shown.last:
+        elif low is not None and low > last:
             lane.after += span.number
+        elif low is None or high is None or low < first or high > ends[index := bisect_right(starts, low) - 1]:
+            lane.wide.append(span)
         else:
-            index = bisect_right(starts, span.first) - 1 if span.first is not None else -1
-            if index >= 0 and span.within(shown.units[index].first, shown.units[index].last):
-                lane.columns[index] = lane.columns.get(index, 0) + span.number
-            else:
-                lane.wide.append(span)
+            columns[index] = columns.get(index, 0) + span.number
+    lane.wide_number = sum(span.number for span in lane.wide)
+    if len(lane.wide) > _WIDE:
+        often = nsmallest(_WIDE, lane.wide, key=lambda span: (-span.number, span.first or 0, span.text))
+        lane.more, lane.wide = len(lane.wide) - _WIDE, sorted(often, key=lambda span: (span.first or 0, span.last or 1 << 30))
     return lane
 
 
@@ -190,7 +211,8 @@ def _list(session: Session, lane: str, spans: Sequence[Span], shown: Window, at:
                                                         stored.claim.place, stored.claim.speaker)}  # fmt: skip
     return {
         "things": [thing._asdict() for thing in things[:PAGE]],
-        "claims": [{**asdict(stored.claim), "status": stored.status, "against": []} for stored in claims[:PAGE]],
+        "claims": [{**{name: getattr(stored.claim, name) for name in _CLAIM}, "status": stored.status, "against": []}
+                   for stored in claims[:PAGE]],
         "labels": session.record.labels(handle for handle in named if ids.is_handle(handle)),
         "total": sum(span.number for span in chosen), "page": page, "more": room <= 0,
     }  # fmt: skip
@@ -250,8 +272,8 @@ def _draw_lane(lane: _Lane, shown: Window, scale: _Scale) -> dict[str, Any]:
         bars, rows, more = _wide(lane, scale, height)
         height += rows * _ROW
     return {
-        "id": lane.id, "y": _AXIS, "height": height + 8, "total": lane.total, "columns": columns, "bars": bars, "more": more,
-        "before": lane.before, "after": lane.after,
+        "id": lane.id, "y": _AXIS, "height": height + 8, "total": lane.total, "columns": columns, "bars": bars,
+        "more": more + lane.more,
     }  # fmt: skip
 
 
@@ -349,29 +371,30 @@ def _placed(bar: _Bar, scale: _Scale, y: float) -> dict[str, Any]:
             "inside": bar.label_at < bar.end and bar.label_at >= bar.start}  # fmt: skip
 
 
-def _ticks(shown: Window, scale: _Scale) -> list[dict[str, Any]]:
-    """Where units begin: all as lines, as many with a name as have room; a higher unit's name above its first."""
+def _ticks(shown: Window, scale: _Scale) -> dict[str, Any]:
+    """Where units begin: all as ``lines``, as many with a name as have room; a higher unit's name above its first."""
     step = max(1, -(-len(shown.units) * 34 // WIDTH))
-    found: list[dict[str, Any]] = []
+    lines, lower, upper = [], [], []
     before = ""
     for index, unit in enumerate(shown.units):
         start, end = scale.across(unit.first, unit.last)
-        upper, lower = _names(unit, shown.grain)
-        major = upper != before
-        before = upper
-        room = index % step == 0
-        found.append({"x": scale.left(start, 0), "middle": round(scale.left(start, end - start) + (end - start) / 2, 1),
-                      "upper": upper if major else "", "lower": lower if room else "", "major": major})  # fmt: skip
-    return _apart(found, mirrored=scale.mirrored)
+        above, below = _names(unit, shown.grain)
+        at = scale.left(start, 0)
+        lines.append(at)
+        if above != before:
+            upper.append({"x": at, "text": above})
+            before = above
+        if index % step == 0:
+            lower.append({"x": round(scale.left(start, end - start) + (end - start) / 2, 1), "text": below})
+    return {"lines": lines, "lower": lower, "upper": _apart(upper)}
 
 
-def _apart(ticks: list[dict[str, Any]], *, mirrored: bool) -> list[dict[str, Any]]:
-    """Leave out a higher unit's name where the next one would run into it."""
-    named = [tick for tick in ticks if tick["upper"]]
-    for one, following in pairwise(named):
-        if abs(following["x"] - one["x"]) < len(one["upper"]) * 7.5 + 6:
-            (one if one is named[0] else following)["upper"] = ""
-    return ticks if not mirrored else ticks[::-1]
+def _apart(named: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out a higher unit's name where the next one would run into it: the first one's, which is cut off anyway."""
+    for index, (one, following) in enumerate(pairwise(list(named))):
+        if abs(following["x"] - one["x"]) < len(one["text"]) * 7.5 + 6:
+            named.remove(one if index == 0 else following)
+    return named
 
 
 def _names(unit: Unit, grain: str) -> tuple[str, str]:
@@ -386,7 +409,7 @@ def _names(unit: Unit, grain: str) -> tuple[str, str]:
 def _table(lanes: Sequence[_Lane], shown: Window) -> dict[str, Any]:
     """One row for each unit and each wider date that anything bears, in the order of time; the numbers of each lane.
 
-    Wider dates that many lanes bear in great variety are counted together in ``other`` beyond a hundred rows.
+    ``other``: how many of a lane bear one of the wider dates that have no row.
     """
     rows: dict[tuple[int, int, str], dict[str, int]] = {}
     for lane in lanes:
@@ -394,18 +417,10 @@ def _table(lanes: Sequence[_Lane], shown: Window) -> dict[str, Any]:
             unit = shown.units[index]
             rows.setdefault((unit.first, -unit.last, unit.text), {})[lane.id] = number
         for span in lane.wide:
-            cells = rows.setdefault((span.first or 0, -(span.last or 1 << 30), span.text), {})
-            cells[lane.id] = cells.get(lane.id, 0) + span.number
-    ordered = sorted(rows)
+            rows.setdefault((span.first or 0, -(span.last or 1 << 30), span.text), {})[lane.id] = span.number
     units = {unit.text for unit in shown.units}
-    wide = [key for key in ordered if key[2] not in units]
-    kept = set(wide[:100])
-    told = [{"text": key[2], "wide": key[2] not in units, "cells": rows[key]} for key in ordered
-            if key[2] in units or key in kept]  # fmt: skip
-    other: dict[str, int] = {}
-    for key in wide[100:]:
-        for name, number in rows[key].items():
-            other[name] = other.get(name, 0) + number
+    told = [{"text": key[2], "wide": key[2] not in units, "cells": rows[key]} for key in sorted(rows)]
+    other = {lane.id: lane.wide_number - sum(span.number for span in lane.wide) for lane in lanes if lane.more}
     return {"rows": told, "other": other, "totals": _totals(lanes)}
 
 

@@ -7,6 +7,7 @@ of a claim is looked at to choose what is returned (record.ground).
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from amparo.kernel import dates, ids
@@ -133,6 +134,7 @@ def disputed(view: RecordView, claims: Iterable[str]) -> set[str]:
     return {end for link in links if link.kind == "contradicts" for end in (link.of, link.to)} & asked
 
 
+@lru_cache(65536)
 def first_and_last(date: str) -> tuple[int | None, int | None, bool] | None:
     """(first possible day, last possible day, whether “about”) as ordinals, None where open; None for what is no date."""
     try:

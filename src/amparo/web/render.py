@@ -4,6 +4,7 @@ Invariant: nothing a user or a source wrote reaches a page unescaped; there is n
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,12 @@ def _environment() -> jinja2.Environment:
 
 def number(value: float) -> str:
     """A number as the reader's language writes it."""
-    return format_decimal(value, locale=_locale())
+    return _number(value, i18n.language())
+
+
+@lru_cache(4096)
+def _number(value: float, language: str) -> str:
+    return format_decimal(value, locale=Locale.parse(language))
 
 
 def moment(ms: int) -> str:
