@@ -6,9 +6,10 @@ never put at one place of it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
+from amparo.app.session import now_ms
 from amparo.kernel import dates
 from amparo.kernel.errors import BadDate, BadInput
 from amparo.kernel.i18n import N_
@@ -84,6 +85,11 @@ class Window:
         """(from, to) of a window as long, moved by a share of its length."""
         step = max(1, round(len(self.units) * abs(share))) * (1 if share > 0 else -1)
         return point(_shift(self.first, self.grain, step), self.grain), point(_shift(self.last, self.grain, step), self.grain)
+
+
+def today() -> str:
+    """The day by this device's clock, in UTC."""
+    return datetime.fromtimestamp(now_ms() / 1000, UTC).date().isoformat()
 
 
 def point(day: int, grain: str) -> str:

@@ -8,15 +8,14 @@ the days it may mean, open at the end that nobody knows.
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
 from heapq import nsmallest
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from amparo.app import desk_periods
-from amparo.app.desk_periods import Span, Unit, Window
-from amparo.app.session import Session, now_ms
+from amparo.app.desk_periods import Span, Unit, Window, today
+from amparo.app.desk_remembered import Remembered
+from amparo.app.session import Session
 from amparo.kernel import ids
 from amparo.kernel.i18n import N_
 from amparo.record import aggregates
@@ -73,19 +72,6 @@ class _Known:
     undated: dict[str, int]
 
 
-_remembered: WeakKeyDictionary[Session, tuple[Any, _Known]] = WeakKeyDictionary()
-
-
-def _known(session: Session) -> _Known:
-    """Counted once, and remembered while the logs end as they end now."""
-    now = tuple(session.record.positions().items())
-    kept = _remembered.get(session)
-    if kept is None or kept[0] != now:
-        kept = now, _count(session)
-        _remembered[session] = kept
-    return kept[1]
-
-
 def _count(session: Session) -> _Known:
     lanes = {lane: _read(counted) for lane, counted in aggregates.spans(session.record).items()}
     dated = [span for name in THINGS for span in lanes[name]] or [span for found in lanes.values() for span in found]
@@ -94,6 +80,9 @@ def _count(session: Session) -> _Known:
     undated = {name: counts.get(name, 0) - sum(span.number for span in lanes[name]) for name in THINGS}
     whole = desk_periods.point(min(days), "year"), desk_periods.point(max(days), "year")
     return _Known(lanes, desk_periods.hull(dated), whole, {name: number for name, number in undated.items() if number > 0})
+
+
+_known = Remembered(_count)
 
 
 def _read(counted: dict[str, int]) -> list[Span]:
@@ -120,7 +109,7 @@ def timeline(
     known = _known(session)
     shown = desk_periods.window(start, end, grain, known.usual)
     result: dict[str, Any] = {
-        "window": shown, "lanes": LANES, "lane": lane if lane in LANES else "", "today": _today(), "list": None, "at": at,
+        "window": shown, "lanes": LANES, "lane": lane if lane in LANES else "", "today": today(), "list": None, "at": at,
         "undated": known.undated,
     }  # fmt: skip
     if shown is None:
@@ -139,10 +128,6 @@ def timeline(
     if lane in LANES:
         result["list"] = _list(session, lane, known.lanes[lane], shown, at, page)
     return result
-
-
-def _today() -> str:
-    return datetime.fromtimestamp(now_ms() / 1000, UTC).date().isoformat()
 
 
 def _grains(shown: Window) -> list[dict[str, Any]]:

@@ -56,6 +56,19 @@ def things(view: RecordView, kind: str, date: str, limit: int, offset: int = 0) 
     return [Dated(handle, kind, type, mask(label or key), date) for handle, kind, type, label, key, date in found]
 
 
+def named(view: RecordView, handles: Iterable[str]) -> dict[str, Dated]:
+    """What some things are, as lists show them; of a person no more than the handle."""
+    found = view.db.execute(
+        "SELECT handle, kind, type, label, key, date FROM entities"
+        " WHERE current AND handle IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(handles)),),
+    )
+    return {
+        handle: Dated(handle, kind, "", "", "") if kind == "person" else Dated(handle, kind, type, mask(label or key), date)
+        for handle, kind, type, label, key, date in found
+    }
+
+
 def claims_on(view: RecordView, facet: str, date: str, limit: int, offset: int = 0) -> list[StoredClaim]:
     """The claims of one of CLAIMS that bear exactly this partial date, masked, in the order of their handles."""
     day = tokens.when(date)[0]

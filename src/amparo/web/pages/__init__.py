@@ -16,6 +16,7 @@ from amparo.web.pages import (
     items,
     jobs,
     keeping,
+    matrix,
     people,
     reading,
     searching,
@@ -26,5 +27,6 @@ from amparo.web.pages import (
 
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
-    *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES, *timeline.ROUTES, *things.ROUTES,
+    *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
+    *timeline.ROUTES, *matrix.ROUTES, *things.ROUTES,
 ]  # fmt: skip
