@@ -56,6 +56,16 @@ def things(view: RecordView, kind: str, date: str, limit: int, offset: int = 0) 
     return [Dated(handle, kind, type, mask(label or key), date) for handle, kind, type, label, key, date in found]
 
 
+def groups(view: RecordView, without: Sequence[str], limit: int, offset: int = 0) -> list[Dated]:
+    """Groups but those of some types, in the order they came."""
+    found = view.db.execute(
+        "SELECT handle, kind, type, label, key, date FROM entities WHERE current AND kind = 'group'"
+        " AND type NOT IN (SELECT value FROM json_each(?)) ORDER BY n LIMIT ? OFFSET ?",
+        (json.dumps(list(without)), limit, offset),
+    )
+    return [Dated(handle, kind, type, mask(label or key), date) for handle, kind, type, label, key, date in found]
+
+
 def named(view: RecordView, handles: Iterable[str]) -> dict[str, Dated]:
     """What some things are, as lists show them; of a person no more than the handle."""
     found = view.db.execute(

@@ -17,6 +17,7 @@ from amparo.web.pages import (
     jobs,
     keeping,
     matrix,
+    network,
     people,
     reading,
     searching,
@@ -28,5 +29,5 @@ from amparo.web.pages import (
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
     *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
-    *timeline.ROUTES, *matrix.ROUTES, *things.ROUTES,
+    *timeline.ROUTES, *matrix.ROUTES, *network.ROUTES, *things.ROUTES,
 ]  # fmt: skip
