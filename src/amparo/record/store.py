@@ -72,7 +72,7 @@ class Shape:
 _MODELS: tuple[type[Any], ...] = (Entity, Claim, Link, Assessment, Consent, SavedSearch, Identity, Passage, *items.ROWS)
 SHAPES = {model.TYPE: Shape(model) for model in _MODELS}
 UNREADABLE = "unreadable"
-_VERSION = f"2 {tokens.FINGERPRINT} {[len(shape.blank) for shape in SHAPES.values()]}"
+_VERSION = f"3 {tokens.FINGERPRINT} {[len(shape.blank) for shape in SHAPES.values()]}"
 
 
 class Keys(NamedTuple):

@@ -71,12 +71,7 @@ class RecordView(RecordWriter):
         given = [(clause, value) for clause, value in wanted if value is not None]
         found = self._entities(" AND ".join(clause for clause, _ in given) or "1", *(value for _, value in given))
         found.sort(key=lambda entity: _place(entity.handle))
-        return [_listed(entity) for entity in found]
-
-    def listed(self, handle: str) -> Entity | None:
-        """One current entity as a list shows it."""
-        entity = self.entity(handle)
-        return _listed(entity) if entity is not None else None
+        return [replace(e, label=mask(e.label)) if e.handle.startswith(_PERSONAL) and e.label else e for e in found]
 
     def by_key(self, key: str, dataset: str | None = None) -> list[str]:
         """Handles of the entities imported under a row's key, from one dataset or any."""
@@ -373,11 +368,6 @@ def _spoken_of(type: str, row: list[Any]) -> set[str]:
 def personal(claim: Claim) -> bool:
     """True if the claim is about a person or an act, or told of or by one person: where a ground would stick to somebody."""
     return bool(claim.person) or claim.subject.startswith(_PERSONAL) or "P-" in (claim.value[:2], claim.speaker[:2])
-
-
-def _listed(entity: Entity) -> Entity:
-    """As a list shows it: the label masked where it stands for a person, an act or an involvement."""
-    return replace(entity, label=mask(entity.label)) if entity.handle.startswith(_PERSONAL) and entity.label else entity
 
 
 def masked(stored: StoredClaim, *, always: bool = False) -> StoredClaim:

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import cbor2
 
@@ -37,6 +37,9 @@ _SHIFT = _FIRST_DEVICE.bit_length() - 1  # a row number above it is the device t
 _BATCH = 20_000
 _NUMBERED = {letter: kind for kind, letter in ids.KINDS.items()}
 _COLUMNS = "id INTEGER PRIMARY KEY, status INT, day INT, part INT, " + CLAIM_COLUMNS
+SAID: Final = ("statement", "report", "denial", "threat", "finding", "demand")
+"""Properties of claims that tell when something was said, not when something happened."""
+_HAPPENED = ("E-", "A-")
 # positions in a row of the tables ``claims`` and ``grounds``
 ID, DAY, PART, SUBJECT, PROPERTY, VALUE, TEXT, VALID, PLACE, SOURCE, SUPERSEDES = 0, 2, 3, 4, 5, 6, 7, 9, 10, 11, 23
 
@@ -99,7 +102,7 @@ class RecordWriter(Store):
         "entities_handle": "entities (handle)",
         "entities_key": "entities (key) WHERE key <> ''",
         "entities_kind": "entities (kind) WHERE current",
-        "entities_date": "entities (kind, date, parent, type) WHERE current",
+        "entities_dated": "entities (kind, date) WHERE current AND date <> ''",
         "entities_parent": "entities (parent) WHERE parent <> ''",
         "entities_part": "entities (part)",
     }
@@ -244,7 +247,10 @@ class RecordWriter(Store):
             "date": Counter(tokens.when(row[VALID])[1] for row in rows),
             "place": Counter(row[PLACE] for row in rows),
             "source": Counter(row[SOURCE] for row in rows),
-        }
+            "said": Counter(row[VALID] for row in rows if row[DAY] is not None and row[PROPERTY] in SAID),
+            "happened": Counter(row[VALID] for row in rows if row[DAY] is not None and row[SUBJECT][:2] in _HAPPENED
+                                and row[PROPERTY] not in SAID),
+        }  # fmt: skip
         self._count([(facet, value, sign * n) for facet, values in counted.items() for value, n in values.items() if value])
         self._count([("total", "claim", sign * len(rows))])
         if sign < 0:

@@ -4,6 +4,7 @@ Invariant: nothing a user or a source wrote reaches a page unescaped; there is n
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,12 @@ def _environment() -> jinja2.Environment:
 
 def number(value: float) -> str:
     """A number as the reader's language writes it."""
-    return format_decimal(value, locale=_locale())
+    return _number(value, i18n.language())
+
+
+@lru_cache(4096)
+def _number(value: float, language: str) -> str:
+    return format_decimal(value, locale=Locale.parse(language))
 
 
 def moment(ms: int) -> str:
@@ -86,6 +92,11 @@ KIND_LABELS: Final = {
 }  # fmt: skip
 
 
+def leftward() -> bool:
+    """True if the reader's language is written from right to left."""
+    return i18n.language() in RIGHT_TO_LEFT
+
+
 def _locale() -> Locale:
     return Locale.parse(i18n.language())
 
@@ -107,7 +118,7 @@ def page(request: Request, name: str, values: Mapping[str, Any] | None = None, *
     desk = request.app.state.desk
     shown = {
         "request": request, "path": request.url.path, "demo": desk.demo, "open": desk.open, "language": i18n.language(),
-        "languages": i18n.languages(), "direction": "rtl" if i18n.language() in RIGHT_TO_LEFT else "ltr",
+        "languages": i18n.languages(), "direction": "rtl" if leftward() else "ltr",
         **(values or {}),
     }  # fmt: skip
     return HTMLResponse(TEMPLATES.get_template(f"{name}.html").render(shown), status)

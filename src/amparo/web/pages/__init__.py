@@ -18,6 +18,7 @@ from amparo.web.pages import (
     jobs,
     keeping,
     matrix,
+    network,
     people,
     reading,
     searching,
@@ -29,5 +30,5 @@ from amparo.web.pages import (
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
     *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
-    *timeline.ROUTES, *matrix.ROUTES, *events.ROUTES, *things.ROUTES,
+    *timeline.ROUTES, *matrix.ROUTES, *network.ROUTES, *events.ROUTES, *things.ROUTES,
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The matrix of States and measures: a table, which is drawing and twin in one."""
+"""States by measures, as one table."""
 
 from typing import Final
 
@@ -7,12 +7,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from amparo.app import desk_matrix
-from amparo.web.render import page
+from amparo.web.addresses import linking
+from amparo.web.render import page, page_number
 
 
 async def matrix(request: Request) -> Response:
-    """All States of the record against all measures."""
-    return page(request, "matrix", {"it": await request.app.state.desk.do(desk_matrix.matrix)})
+    """One page of columns."""
+    kind = request.query_params.get("kind", "")[:20]
+    found = await request.app.state.desk.do(desk_matrix.matrix, kind=kind, page=page_number(request))
+    return page(request, "matrix", {"it": found, "to": linking("/matrix", {"kind": found["kind"]})})
 
 
 ROUTES: Final = [Route("/matrix", matrix)]
