@@ -57,7 +57,8 @@ def pages(shell: Shell) -> Iterator[Pages]:
 
 def test_attack_a_stored_script_does_not_run_in_drawings(pages: Pages) -> None:
     """A script in the label of an event, a measure and a position is words on the timeline's lists and in the matrix."""
-    for path in ("/timeline?from=2031&to=2031&lane=event", "/timeline?from=2031&to=2031", "/matrix?page=2", "/network?of=E-0025"):
+    span = "/timeline?from=2031&to=2031"
+    for path in (f"{span}&lane=event", span, "/matrix?page=2", "/network?of=E-0025"):
         text = pages.ask(path).text
         assert "&lt;script&gt;" in text or path.startswith("/network")
         assert "<script>document" not in text
