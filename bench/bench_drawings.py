@@ -116,7 +116,7 @@ def asked(events: int) -> dict[str, list[str]]:
         "network, a unit, depth 3": [f"/network?of=G-{n:04d}&depth=3" for n in handles],
         "network, an event": [f"/network?of=E-{rng.randint(1, events):04d}&depth=2" for _ in range(SAMPLES)],
         "map": ["/map"] * SAMPLES,
-        "map, part": [f"/map?south={40 + n % 10}&west={n}&north={48 + n % 10}&east={n + 12}" for n in range(SAMPLES)],
+        "map, around a place": [f"/map?of=L-{1 + n * 7:04d}&zoom={1 + n % 5}" for n in range(SAMPLES)],
     }
 
 

@@ -39,8 +39,8 @@ _CENTRES: Final = ("person", "group", "place", "event", "act", "involvement")
 _NO_UNITS: Final = ("affected persons", "family", "witnesses", "defenders", "public")
 """Types of groups that the list to begin with leaves out."""
 _LOOKED: Final = 120  # claims looked at on either side of one thing
-_DEEDS: Final = 8  # acts and events of one unit or person that are drawn, beyond what was opened
-_OPENED: Final = 24  # the same of what was opened
+_DEEDS: Final = 4  # acts and events of one unit or person that are drawn, beyond what was opened
+_OPENED: Final = 12  # the same of what was opened
 _COMMAND_CLAIMS: Final = 20_000
 _WIDTH, _BOX, _TALL, _STEP, _PER_ROW = 1000, 150, 40, 96, 6
 _NEAR: Final = 0.78  # a line's name stands nearer its lower end, where lines are further apart

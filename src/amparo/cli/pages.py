@@ -22,11 +22,21 @@ Result = tuple[dict[str, Any], str]
 )
 @click.option("--port", default=0, metavar="N", help=_("Port on the loopback address (default: a free one)."))
 @click.option("--browser/--no-browser", default=True, help=_("Start the browser; without it the address is only printed."))
+@click.option(
+    "--outlines", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE", multiple=True,
+    help=_("Outlines of countries and regions for the map, once: GeoJSON or shapefile, such as Natural Earth's."),
+)  # fmt: skip
 @verb
-def open_(port: int, browser: bool, folder: Path | None) -> Result:
+def open_(port: int, browser: bool, outlines: tuple[Path, ...], folder: Path | None) -> Result:
     from amparo.web.server import Server
 
-    server = Server(find_workspace(folder), port)
+    workspace = find_workspace(folder)
+    if outlines:
+        from amparo.app.outlines import bring
+
+        number = bring(workspace, outlines)
+        click.echo(_("The map has the outlines of {number} countries or regions now.").format(number=number))
+    server = Server(workspace, port)
 
     def ready() -> None:
         click.echo(_("The pages are at {address}").format(address=server.address))

@@ -93,6 +93,31 @@ def claims_on(view: RecordView, facet: str, date: str, limit: int, offset: int =
     return list(view.claims_of(number for (number,) in found).values())
 
 
+# -- places -------------------------------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """A place and what it is part of."""
+
+    handle: str
+    label: str
+    type: str
+    parent: str
+
+
+def places(view: RecordView, limit: int) -> list[Place]:
+    """The places of the record, in the order they came."""
+    found = view.db.execute(
+        "SELECT handle, label, key, type, parent FROM entities WHERE current AND kind = 'place' ORDER BY n LIMIT ?", (limit,)
+    )
+    return [Place(handle, mask(label or key), type, parent) for handle, label, key, type, parent in found]
+
+
+def claims_by_place(view: RecordView) -> dict[str, int]:
+    """How many claims say that they tell of a place; none that states a ground is counted."""
+    return dict(view.db.execute("SELECT value, n FROM facets WHERE facet = 'place' AND value <> ''"))
+
+
 # -- by property --------------------------------------------------------------------------------------------------------
 
 

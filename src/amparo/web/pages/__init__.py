@@ -17,6 +17,7 @@ from amparo.web.pages import (
     items,
     jobs,
     keeping,
+    maps,
     matrix,
     network,
     people,
@@ -30,5 +31,5 @@ from amparo.web.pages import (
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
     *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
-    *timeline.ROUTES, *matrix.ROUTES, *network.ROUTES, *events.ROUTES, *things.ROUTES,
+    *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *events.ROUTES, *things.ROUTES,
 ]  # fmt: skip
