@@ -94,6 +94,19 @@ def test_a_folder_and_a_file_in_it_named_together_come_in_once(session: Session,
     assert (added.items, added.refused) == (33, [])
 
 
+def test_attack_another_basis_does_not_get_round_a_withdrawn_consent(session: Session, dump: Path) -> None:
+    """What came in on consent, or ever rested on it, cannot be called published later, nor unknown."""
+    consented = evidence.add(session, [dump / "empty"], origin=evidence.Origin(basis="consent")).source
+    later = evidence.add(session, [dump / "large.bin"]).source
+    evidence.set_basis(session, later, "consent", "asked in March")
+    for source in (consented, later):
+        for basis in ("published source", "unknown"):
+            with pytest.raises(evidence.BasisStands):
+                evidence.set_basis(session, source, basis, "made up")
+        entity = session.record.entity(source)
+        assert entity is not None and entity.basis == "consent"
+
+
 def test_links_devices_and_unreadable_files_are_told_and_hold_up_nothing(session: Session, dump: Path) -> None:
     """A link out of the folder, a pipe and a file without permission are refused in a sentence each; the others come in."""
     (dump / "link").symlink_to("/etc/passwd")

@@ -58,6 +58,13 @@ class UnknownBasis(BadInput):
     template = N_("“{basis}” is no basis on which a source is used; choose one of: {choices}.")
 
 
+class BasisStands(BadInput):
+    template = N_(
+        "The source {handle} rests on the consent of whoever gave it, and no other basis can take its place: what they allow "
+        "or take back is recorded with `amparo consent`. Nothing was changed."
+    )
+
+
 class ReasonMissing(BadInput):
     template = N_("Say why (--reason): who later asks on what a source was used reads it.")
 
@@ -282,7 +289,8 @@ def new_source(change: Change, how: Origin) -> str:
 def set_basis(session: Session, source: str, basis: str, reason: str) -> Entity:
     """Record anew on what a source may be used; the earlier word stays in its history. The entry of the access comes first.
 
-    Raises BadHandle, NoSuchSource, UnknownBasis, WordsTooLong, ReasonMissing, NameInWords.
+    What ever rested on consent goes on doing so: a withdrawal must not be got round. Raises BadHandle, NoSuchSource,
+    UnknownBasis, WordsTooLong, ReasonMissing, NameInWords, BasisStands.
     """
     if basis not in BASES:
         raise UnknownBasis(basis=basis, choices=", ".join(BASES))
@@ -294,6 +302,9 @@ def set_basis(session: Session, source: str, basis: str, reason: str) -> Entity:
         raise ReasonMissing
     check_words({"reason": reason})
     refuse_names(session, {_("reason"): reason})
+    given = any(one.source == handle for one in session.record.consents())
+    if basis != "consent" and (given or any(one.basis == "consent" for one in session.record.entity_history(handle))):
+        raise BasisStands(handle=handle)
     session.note_access(f"basis: {basis}", handle, reason)
     fresh = replace(entity, basis=basis)
     with session.change() as change:
