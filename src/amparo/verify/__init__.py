@@ -1,0 +1,1 @@
+"""Same person? contradiction? corroboration? Claims in, claims about claims out; nothing here decides for a reader."""
