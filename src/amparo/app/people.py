@@ -3,12 +3,13 @@
 Names pass through here only on their way into the compartment ``identities``; what is returned knows persons by handle.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from amparo.app import drafts, evidence
+from amparo.app.marking_claims import person_of, value_of
 from amparo.app.naming import refuse_names, sealed_names
 from amparo.app.session import Change, Session, now_ms
 from amparo.kernel import dates, ids
@@ -342,28 +343,50 @@ def give_consent(session: Session, person: str, source: str, raw: dict[str, Any]
 def correct(session: Session, handle: str, fields: dict[str, str], reason: str) -> str:
     """Make a new claim that supersedes ``handle``, with the reason; the old one stays. Returns the new handle."""
     handle = _require(session, handle, "claim")
-    old = session.record.claim(handle)
-    assert old is not None
+    with session.change() as change:
+        if newer := session.record.corrected_by(handle):
+            raise Superseded(handle=handle, by=", ".join(newer))
+        return put_corrections(session, change, {handle: fields}, reason)[0]
+
+
+def put_corrections(session: Session, change: Change, fields: Mapping[str, dict[str, str]], reason: str) -> list[str]:
+    """Add to a change a claim in place of each handle, with ``fields`` (of CORRECTABLE) corrected; the new handles.
+
+    Raises Empty, NothingCorrected, UnknownHandle, NotOneOf, NotSaidOf, BadDate, NameInWords and what ``value_of`` raises.
+    """
     if not reason.strip():
         raise Empty(field="reason")
-    if "text" in fields and not fields["text"].strip():
+    refuse_names(session, {_("reason"): reason})
+    parts: dict[str, list[Claim]] = {}
+    for handle, changed in fields.items():
+        old = session.record.claim(handle)
+        if old is None:
+            raise UnknownHandle(handle=handle)
+        corrected = replace(
+            _corrected(session, old.claim, changed), handle=change.allocate("claim"), supersedes=handle, reason=reason.strip(),
+            key="", recorded=now_ms(),
+        )  # fmt: skip
+        parts.setdefault(corrected.person, []).append(corrected)
+    for claims in parts.values():  # what tells of one person can be erased alone
+        change.put("record", Claim.TYPE, [claim.to_row() for claim in claims])
+    return [claim.handle for claims in parts.values() for claim in claims]
+
+
+def _corrected(session: Session, old: Claim, fields: dict[str, str]) -> Claim:
+    """The claim as the corrected one says it, checked like one that is stated anew."""
+    if "text" in fields and not fields["text"].strip() and not (fields.get("value") or old.value):
         raise Empty(field="text")
-    if old.status == "superseded":
-        newer = [c.claim.handle for c in session.record.claims(subject=old.claim.subject) if c.claim.supersedes == handle]
-        raise Superseded(handle=handle, by=", ".join(newer))
-    _check_corrections(session, old.claim.property, fields)
-    refuse_names(session, {**fields, _("reason"): reason})
-    corrected = replace(old.claim, **fields)  # type: ignore[arg-type]
-    if corrected == old.claim:
-        raise NothingCorrected(handle=handle)
-    if corrected.text != old.claim.text:  # no longer the words that were said: nothing may quote them
+    _check_corrections(session, old.property, fields)
+    refuse_names(session, fields)
+    corrected = replace(old, **fields)  # type: ignore[arg-type]
+    if corrected == old:
+        raise NothingCorrected(handle=old.handle)
+    if corrected.text != old.text:  # no longer the words that were said: nothing may quote them
         corrected = replace(corrected, verbatim=False)
-    with session.change() as change:
-        new = replace(
-            corrected, handle=change.allocate("claim"), supersedes=handle, reason=reason.strip(), key="", recorded=now_ms()
-        )
-        change.put("record", Claim.TYPE, [new.to_row()])
-    return new.handle
+    ends = corrected.subject, corrected.value
+    if old.person in (old.subject, old.value) and old.person not in ends:  # it tells of somebody else now
+        corrected = replace(corrected, person=person_of(session, *ends))
+    return corrected
 
 
 def _check_corrections(session: Session, property: str, fields: dict[str, str]) -> None:
@@ -376,6 +399,8 @@ def _check_corrections(session: Session, property: str, fields: dict[str, str]) 
     subjects = known.subjects if known is not None and fields.get("subject") else ()
     if subjects and ids.parse(fields["subject"]).kind not in subjects:
         raise NotSaidOf(property=property, handle=fields["subject"])
+    if known is not None and "value" in fields:
+        fields["value"] = value_of(session, known, fields["value"])
     for name, choices in (("polarity", POLARITIES), ("access", ACCESS), ("voluntariness", VOLUNTARINESS), ("stance", STANCES)):
         if name in fields:
             _one_of(fields[name], choices, name)
