@@ -158,7 +158,7 @@ def edited(pages: Pages, event: str, fields: dict[str, str], reason: str = "a sl
 def of_event(shell: Shell, event: str, name: str) -> str:
     """The standing claim of one property."""
     told = shell.amparo("show", event.strip("/"))
-    return next(one["handle"] for one in told["claims"] if one["property"] == name and one["status"] == "current")
+    return str(next(one["handle"] for one in told["claims"] if one["property"] == name and one["status"] == "current"))
 
 
 def test_the_editor_corrects_several_claims_at_once_and_leaves_the_rest(pages: Pages, shell: Shell) -> None:
@@ -228,7 +228,8 @@ def test_a_label_that_somebody_changed_is_shown_with_both(pages: Pages, shell: S
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [({"value": "dancing"}, "dancing"), ({"valid": "someday"}, "someday"), ({"place": "P-9999"}, "P-9999"), ({"reason": ""}, "reason")],
+    [({"value": "dancing"}, "dancing"), ({"valid": "someday"}, "someday"), ({"place": "P-9999"}, "P-9999"),
+     ({"reason": ""}, "reason")],
 )  # fmt: skip
 def test_an_edit_that_does_not_fit_records_nothing(pages: Pages, shell: Shell, change: dict[str, str], sentence: str) -> None:
     """A term, date or place that is none, and a missing reason, are refused with what was typed kept on the form."""

@@ -14,11 +14,11 @@ from web_kit import CHROMIUM, POSIX, Pages, browsing
 pytestmark = [POSIX, browsing]
 EXAMPLE = Path(__file__).parent.parent / "examples" / "public-record"
 PAGES = ("/", "/search", "/activity", "/P-0001", "/E-0001", "/S-0001", "/A-0001", "/L-0018", "/C-0383", "/C-0383/correct",
-         "/E-0001/edit", "/C-0383/trace", "/panic", "/assess", "/assess/C-0573/C-0383", "/J-0001", "/C-0383/link", "/dossiers", "/integrity",
+         "/C-0383/trace", "/panic", "/assess", "/assess/C-0573/C-0383", "/J-0001", "/C-0383/link", "/dossiers", "/integrity",
          "/imports", "/help", "/jobs", "/names", "/first-contact", "/P-0001/sealed", "/P-0001/consent", "/P-0001/interview",
          "/upload", "/evidence", "/D-0001", "/D-0001/read", "/read/S-0001", "/timeline",
          "/timeline?from=2017&to=2018&lane=event", "/matrix",
-         "/map", "/network", "/network?of=G-0013", "/events/new", "/E-0001/acts")  # fmt: skip
+         "/map", "/network", "/network?of=G-0013", "/events/new", "/E-0001/acts", "/E-0001/edit")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

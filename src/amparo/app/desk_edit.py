@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
+from amparo.app.correcting import CORRECTABLE, NothingCorrected, put_corrections
 from amparo.app.desk_things import line_of
 from amparo.app.marking_claims import value_of
 from amparo.app.naming import refuse_names
-from amparo.app.people import CORRECTABLE, Empty, NothingCorrected, put_corrections
+from amparo.app.people import Empty
 from amparo.app.reading import NothingThere
 from amparo.app.session import Change, Session
 from amparo.kernel import ids

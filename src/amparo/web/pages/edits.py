@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from amparo.app import desk_edit
-from amparo.app.people import CORRECTABLE
+from amparo.app.correcting import CORRECTABLE
 from amparo.kernel.errors import AmparoError
 from amparo.web import forms
 from amparo.web.forms import Form

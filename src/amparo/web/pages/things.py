@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from amparo.app import desk_things, people, reading
+from amparo.app import correcting, desk_things, reading
 from amparo.kernel.errors import AmparoError
 from amparo.record.model import ACCESS, POLARITIES, STANCES, VOLUNTARINESS
 from amparo.web import forms
@@ -31,7 +31,7 @@ async def show_correct(request: Request) -> Response:
     """The form, filled with what the claim says now, or (?as=C-...) with what an earlier version said."""
     found = await request.app.state.desk.do(desk_things.open_thing, request.path_params["handle"])
     earlier = [one for one in found.get("history", ()) if one["handle"] == request.query_params.get("as")]
-    return _form(request, found, {name: earlier[0][name] for name in people.CORRECTABLE} if earlier else {}, "")
+    return _form(request, found, {name: earlier[0][name] for name in correcting.CORRECTABLE} if earlier else {}, "")
 
 
 async def correct(request: Request) -> Response:
