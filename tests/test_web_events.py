@@ -226,6 +226,16 @@ def test_a_label_that_somebody_changed_is_shown_with_both(pages: Pages, shell: S
     assert shell.amparo("show", event.strip("/"))["entity"]["label"] == "Mine"
 
 
+def test_what_was_not_changed_is_not_corrected_however_a_form_writes_it(pages: Pages, shell: Shell) -> None:
+    """Line ends of a browser, blanks around, a term by its label, a handle in small letters: the same is the same."""
+    event = record(pages, once="same", text="One line.\nAnother line.").headers["location"]
+    day, kind = of_event(shell, event, "occurred"), of_event(shell, event, "event type")
+    same = {f"c.{day}.text": " One line.\r\nAnother line.\r\n", f"c.{day}.valid": " 2017-03"}
+    same |= {f"c.{kind}.value": "Raid or series of raids"}
+    answer = edited(pages, event, same)
+    assert answer.status == 422 and "says just that already" in answer.sentence, answer.sentence
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [({"value": "dancing"}, "dancing"), ({"valid": "someday"}, "someday"), ({"place": "P-9999"}, "P-9999"),

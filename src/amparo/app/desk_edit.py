@@ -16,8 +16,8 @@ from amparo.app.naming import refuse_names
 from amparo.app.people import Empty
 from amparo.app.reading import NothingThere
 from amparo.app.session import Change, Session
-from amparo.kernel import ids
-from amparo.kernel.errors import BadInput
+from amparo.kernel import dates, ids
+from amparo.kernel.errors import BadDate, BadHandle, BadInput
 from amparo.kernel.i18n import N_, _
 from amparo.record import ground, vocabulary
 from amparo.record.model import Entity
@@ -141,14 +141,26 @@ def _changes(session: Session, handle: str, typed: Mapping[str, str]) -> tuple[S
     base = session.record.claim(str(ids.parse(handle)))
     if base is None:
         raise NothingThere(what=handle)
-    changes = {name: typed[name].strip() for name in CORRECTABLE
-               if name in typed and typed[name].strip() != getattr(base.claim, name)}  # fmt: skip
+    changes = {name: _plain(name, typed[name]) for name in CORRECTABLE if name in typed}
     known = vocabulary.load().property(base.claim.property)
     if known is not None and "value" in changes:
-        changes["value"] = value_of(session, known, changes["value"])
-        if changes["value"] == base.claim.value:
-            del changes["value"]
-    return base, changes
+        label = vocabulary.load().label(known.value[5:], base.claim.value) if known.value.startswith("term:") else ""
+        same = changes["value"] in (base.claim.value, label)  # a word that is no term any more may stay where it stands
+        changes["value"] = base.claim.value if same else value_of(session, known, changes["value"])
+    return base, {name: new for name, new in changes.items() if new != _plain(name, getattr(base.claim, name))}
+
+
+def _plain(name: str, text: str) -> str:
+    """What was typed as it would be recorded: forms change the ends of lines, and a handle or a date is typed in many ways."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    try:
+        if name in ("place", "subject"):
+            return str(ids.parse(text))
+        if name == "valid":
+            return dates.parse(text).text
+    except (BadHandle, BadDate):
+        pass  # it is told when it is checked
+    return text
 
 
 def _both(session: Session, base: StoredClaim, newest: StoredClaim, mine: Mapping[str, str]) -> dict[str, Any]:
