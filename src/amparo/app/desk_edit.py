@@ -27,6 +27,7 @@ MINE: Final = "mine"
 THEIRS: Final = "theirs"
 _THINGS: Final = 6  # of an event on one page: itself and its acts
 _CLAIMS: Final = 12  # of one thing
+_READ: Final = 400  # of one thing that are looked at, former versions among them
 _LABEL: Final = 300  # characters
 _ROW: Final = ("handle", "subject", "property", "value", "text", "valid", "place", "source", "verbatim", "language")
 
@@ -75,7 +76,7 @@ def form(session: Session, handle: str, at: int = 1) -> dict[str, Any]:
 
 def _group(session: Session, thing: str) -> dict[str, Any]:
     words = vocabulary.load()
-    found = session.record.claims(subject=thing)
+    found = session.record.claims(subject=thing, limit=_READ)
     standing = [stored for stored in found if stored.status == CURRENT and stored.claim.property != ground.PROPERTY]
     rows = []
     for stored in standing[:_CLAIMS]:
