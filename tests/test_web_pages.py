@@ -137,7 +137,7 @@ def test_two_escapes_blank_the_screen_and_lock(browser: Any, pages: Pages) -> No
         assert "E-0001" in page.content()  # one Esc, or a slow second one, does nothing
         page.keyboard.press("Escape")
         page.keyboard.press("Escape")
-        page.wait_for_url(f"{pages.base}/unlock")
+        page.wait_for_url(f"{pages.base}/unlock", wait_until="commit")
         page.wait_for_selector("#passphrase")
 
 
@@ -146,7 +146,8 @@ def test_a_page_left_open_goes_when_the_workspace_is_locked_elsewhere(browser: A
     with tab(browser, pages) as page:
         page.goto(f"{pages.base}/E-0001")
         example.lock()
-        page.wait_for_url(f"{pages.base}/unlock", timeout=20_000)
+        page.wait_for_url(f"{pages.base}/unlock", timeout=20_000, wait_until="commit")
+        page.wait_for_selector("#passphrase")
 
 
 def test_the_keyboard_suffices(browser: Any, pages: Pages) -> None:
