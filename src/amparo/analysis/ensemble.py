@@ -114,11 +114,18 @@ class Ensemble:
 
 @dataclass(frozen=True, slots=True)
 class Strata:
-    """``parts``: stratum -> its ensemble, or the sentence that says why it is not estimable; ``totals``: one for each of MODELS."""
+    """``parts``: stratum -> its ensemble, or the sentence that says why it is not estimable; ``documented``: persons by stratum;
+    ``totals``: one for each of MODELS.
+    """
 
     parts: dict[str, Ensemble | str]
-    observed: int
+    documented: dict[str, int]
     totals: tuple[Run, ...]
+
+    @property
+    def observed(self) -> int:
+        """Documented persons over all strata."""
+        return sum(self.documented.values())
 
 
 def _far(one: float, other: float | None) -> bool:
@@ -192,8 +199,11 @@ def run(
     for name in left_out:
         fewer = [table.without(name) for table in tables]
         reduced[name] = tuple(_run(fewer, choice, QUICK, seed, level, steps, checked=False) for choice in chosen)
-    observed = sorted(table.observed for table in tables)[len(tables) // 2]
-    return Ensemble(lists, observed, len(tables), overlap, whole, varied, reduced)
+    return Ensemble(lists, _documented(tables), len(tables), overlap, whole, varied, reduced)
+
+
+def _documented(tables: Sequence[CaptureTable]) -> int:
+    return sorted(table.observed for table in tables)[len(tables) // 2]
 
 
 def _run(
@@ -236,8 +246,8 @@ def stratified(
             )  # fmt: skip
         except NotEstimable as refused:
             parts[name] = str(refused.facts["why"])
-    observed = sum(sorted(table.observed for table in tables)[len(tables) // 2] for tables in strata.values())
-    return Strata(parts, observed, tuple(_total(parts, model, seed) for model in models))
+    documented = {name: _documented(tables) for name, tables in strata.items()}
+    return Strata(parts, documented, tuple(_total(parts, model, seed) for model in models))
 
 
 def _part(number: int, of: int, name: str, progress: Progress | None) -> Progress | None:
