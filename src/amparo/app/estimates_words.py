@@ -176,9 +176,19 @@ def strata_data(found: Strata, *, of_record: bool) -> dict[str, Any]:
     documented = _documented(found, of_record=of_record)
     return {
         "documented": found.observed, "total": [run_data(run) for run in found.totals],
-        "strata": {one: {"documented": documented[one],
-                         **({"why": part} if isinstance(part, str) else {"models": [run_data(run) for run in part.runs]})}
-                   for one, part in found.parts.items()},
+        "strata": {
+            one: {"documented": documented[one], **_part_data(part, hidden=documented[one] is None)}
+            for one, part in found.parts.items()
+        },
+    }  # fmt: skip
+
+
+def _part_data(part: Ensemble | str, *, hidden: bool) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"why": part}
+    return {
+        "models": [run_data(run, observed=not hidden) for run in part.runs],
+        "disagrees": disagreements(part), "doubts": doubts(part),
     }  # fmt: skip
 
 
@@ -210,13 +220,18 @@ def strata_lines(found: Strata, what: str, *, of_record: bool) -> list[str]:
     lines += [f"  {name(run)}: {sentence(run)}." for run in found.totals]
     for one, part in found.parts.items():
         told = documented[one]
-        lines += ["", _("{stratum}: {documented} documented").format(
-            stratum=one, documented=_("too few to tell") if told is None else number(told))]  # fmt: skip
-        runs = [_("not estimable: {why}").format(why=part)] if isinstance(part, str) else [f"{name(run)}: {sentence(run)}." for run in part.runs]
-        lines += [f"  {run}" for run in runs]
-        if not isinstance(part, str):
-            lines += [f"  {line}" for line in (*disagreements(part), *doubts(part))]
+        shown = _("too few to tell") if told is None else number(told)
+        lines += ["", _("{stratum}: {documented} documented").format(stratum=one, documented=shown)]
+        lines += [f"  {line}" for line in _part_lines(part, hidden=told is None)]
     return [*lines, *_titled(_("What to doubt"), limits())]
+
+
+def _part_lines(part: Ensemble | str, *, hidden: bool) -> list[str]:
+    """A stratum's runs; ``hidden``: nothing from which its documented could be told."""
+    if isinstance(part, str):
+        return [_("not estimable: {why}").format(why=part)]
+    runs = [f"{name(run)}: {_short(run) if hidden else sentence(run)}." for run in part.runs]
+    return [*runs, *disagreements(part), *doubts(part)]
 
 
 def _titled(title: str, lines: list[str]) -> list[str]:
