@@ -6,7 +6,7 @@ effort and seed give the same figures. A run that cannot be made says why and do
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from amparo.analysis import decomposable, latent_class, stepwise
 from amparo.analysis.capture import CaptureTable, Estimate, NotEstimable
@@ -28,8 +28,8 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long the models run. ``draws`` of each of ``chains`` after ``burn_in``, every ``thin``-th kept; ``bootstrap`` samples;
-    ``graph_draws`` independent draws of the decomposable model.
+    """How long the models run. ``draws`` of each of ``chains`` after ``burn_in``, every ``thin``-th kept; ``bootstrap``
+    samples; ``graph_draws`` independent draws of the decomposable model.
     """
 
     chains: int = 4
@@ -60,7 +60,7 @@ class Choice:
     prior: float | None = None
     threshold: float | None = None
 
-    def settings(self) -> dict[str, float | int]:
+    def settings(self) -> dict[str, Any]:
         """What was chosen, by name."""
         given = {"classes": self.classes, "prior": self.prior, "threshold": self.threshold}
         return {name: value for name, value in given.items() if value is not None}
@@ -89,6 +89,11 @@ class Ensemble:
     priors: tuple[Run, ...] = ()
     without: dict[str, tuple[Run, ...]] = field(default_factory=dict)
 
+    def require_some(self) -> None:
+        """Raises NotEstimable if no model could be fitted."""
+        if not any(run.estimate for run in self.runs):
+            raise NotEstimable(why=" ".join(dict.fromkeys(run.why for run in self.runs)))
+
     @property
     def disagreement(self) -> float:
         """The largest of the models' points over the smallest; 1 where there are not two."""
@@ -108,14 +113,14 @@ class Ensemble:
     def swayed(self) -> tuple[str, ...]:
         """Models whose point changes by APART or more under another prior."""
         whole = {run.choice.model: run.estimate.point for run in self.runs if run.estimate}
-        found = (run.choice.model for run in self.priors if run.estimate and _far(run.estimate.point, whole.get(run.choice.model)))
-        return tuple(dict.fromkeys(found))
+        changed = [run for run in self.priors if run.estimate and _far(run.estimate.point, whole.get(run.choice.model))]
+        return tuple(dict.fromkeys(run.choice.model for run in changed))
 
 
 @dataclass(frozen=True, slots=True)
 class Strata:
-    """``parts``: stratum -> its ensemble, or the sentence that says why it is not estimable; ``documented``: persons by stratum;
-    ``totals``: one for each of MODELS.
+    """``parts``: stratum -> its ensemble, or the sentence that says why it is not estimable; ``documented``: persons
+    by stratum; ``totals``: one for each of MODELS.
     """
 
     parts: dict[str, Ensemble | str]
@@ -126,6 +131,12 @@ class Strata:
     def observed(self) -> int:
         """Documented persons over all strata."""
         return sum(self.documented.values())
+
+    def require_some(self) -> None:
+        """Raises NotEstimable if no model could be fitted to any stratum."""
+        if not any(isinstance(part, Ensemble) and any(run.estimate for run in part.runs) for part in self.parts.values()):
+            whys = [f"{name}: {part}" for name, part in self.parts.items() if isinstance(part, str)]
+            raise NotEstimable(why=" ".join(whys) or _("no model could be fitted to any stratum."))
 
 
 def _far(one: float, other: float | None) -> bool:
@@ -151,7 +162,7 @@ def fit(
     table: CaptureTable, choice: Choice, effort: Effort, *, seed: int, level: float, progress: Callable[[int, int], None]
 ) -> Estimate:
     """One model on one table. Raises NotEstimable."""
-    given = {name: value for name, value in choice.settings().items()}
+    given: dict[str, Any] = choice.settings()
     if choice.model == LATENT:
         return latent_class.estimate(
             table, chains=effort.chains, draws=effort.draws, burn_in=effort.burn_in, thin=effort.thin, seed=seed, level=level,
@@ -187,7 +198,7 @@ def run(
     NotEstimable where no model could say anything.
     """
     effort = effort or Effort()
-    overlap = [look(table) for table in tables][0]
+    overlap, *_others = [look(table) for table in tables]
     lists = tables[0].lists
     chosen = [Choice(model) for model in models]
     others = [choice for choice in other_priors(len(lists)) if choice.model in models] if priors else []
@@ -207,7 +218,14 @@ def _documented(tables: Sequence[CaptureTable]) -> int:
 
 
 def _run(
-    tables: Sequence[CaptureTable], choice: Choice, effort: Effort, seed: int, level: float, steps: _Steps, *, checked: bool = True
+    tables: Sequence[CaptureTable],
+    choice: Choice,
+    effort: Effort,
+    seed: int,
+    level: float,
+    steps: _Steps,
+    *,
+    checked: bool = True,
 ) -> Run:
     shared = effort.shared(len(tables))
     label = _(choice.model)
@@ -265,5 +283,6 @@ def _total(parts: Mapping[str, Ensemble | str], model: str, seed: int) -> Run:
         else:
             found.append(one)
     if thin:
-        return Run(Choice(model), why=_("no total, because these strata are not estimable: {names}.").format(names=", ".join(thin)))
+        why = _("no total, because these strata are not estimable: {names}.").format(names=", ".join(thin))
+        return Run(Choice(model), why=why)
     return Run(Choice(model), summed(found, seed))

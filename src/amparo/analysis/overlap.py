@@ -25,7 +25,7 @@ _NESTED_SHARE: Final = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two lists against each other. ``smaller`` is the one with fewer persons; ``share`` the part of it that stands on the other.
+    """Two lists against each other. ``smaller`` has fewer persons; ``share`` is the part of it that stands on the other.
 
     ``odds``: how many times likelier persons of a third list who are on one are to be on the other (odds ratio, every cell
     plus 1/2: Haldane 1956); ``low``, ``high``: its 99 % interval (Woolf 1955). 1 is independence.
@@ -85,7 +85,9 @@ def look(table: CaptureTable) -> Overlap:
     if len(joined) < FEWEST_LISTS:
         raise NotEstimable(why=_("no three lists share persons with each other, not even by way of another list."))
     same = tuple((pair.smaller, pair.larger) for pair in pairs if pair.shared == pair.persons == sizes[pair.larger])
-    repeats = {pair.smaller for pair in pairs if pair.shared == pair.persons and (pair.feeds or pair.persons == sizes[pair.larger])}
+    repeats = {
+        pair.smaller for pair in pairs if pair.shared == pair.persons and (pair.feeds or pair.persons == sizes[pair.larger])
+    }
     valid = [name for name in joined if name not in repeats]
     if len(valid) < FEWEST_LISTS:
         raise NotEstimable(
@@ -111,7 +113,9 @@ def _pairs(table: CaptureTable, sizes: dict[str, int]) -> Iterator[Pair]:
         on, other = table.patterns[:, first] == 1, table.patterns[:, second] == 1
         rest = [one for one in range(len(table.lists)) if one not in (i, j)]
         third = table.patterns[:, rest].any(axis=1)
-        cells = [float(table.counts[third & (on == a) & (other == b)].sum()) + 0.5 for a in (True, False) for b in (True, False)]
+        cells = [
+            float(table.counts[third & (on == a) & (other == b)].sum()) + 0.5 for a in (True, False) for b in (True, False)
+        ]
         log_odds = math.log(cells[0] * cells[3] / (cells[1] * cells[2]))
         wide = _NORMAL_99 * math.sqrt(sum(1 / cell for cell in cells))
         persons, shared = sizes[table.lists[first]], int(table.counts[on & other].sum())

@@ -41,7 +41,8 @@ def pooled(estimates: Sequence[Estimate]) -> Estimate:
     between = float(np.var([part.mean() for part in parts], ddof=1)) * (1 + 1 / len(parts))
     documented = [one.observed for one in estimates]
     diagnostics = {
-        **_worst(estimates), "tables": float(len(parts)), "observed_low": float(min(documented)), "observed_high": float(max(documented)),
+        **_worst(estimates), "tables": float(len(parts)),
+        "observed_low": float(min(documented)), "observed_high": float(max(documented)),
         "between": between / (between + within) if between + within else 0.0,
         "within": within / (between + within) if between + within else 1.0,
     }  # fmt: skip
@@ -49,7 +50,7 @@ def pooled(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def summed(strata: Sequence[Estimate], seed: int = 0) -> Estimate:
-    """The total over strata that no person is in twice: draws are added, after each stratum's were put into an order of its own.
+    """The total over strata that no person is in twice: draws are added, each stratum's in an order of its own.
 
     ``point`` is the median of the sums, not the sum of medians. Strata are estimated apart, so their draws are independent.
     Raises DifferentModels.
@@ -67,7 +68,12 @@ def summed(strata: Sequence[Estimate], seed: int = 0) -> Estimate:
 
 
 def _of(
-    first: Estimate, lists: tuple[str, ...], observed: int, draws: np.ndarray, diagnostics: dict[str, float], more: dict[str, int]
+    first: Estimate,
+    lists: tuple[str, ...],
+    observed: int,
+    draws: np.ndarray,
+    diagnostics: dict[str, float],
+    more: dict[str, int],
 ) -> Estimate:
     tail = (1 - first.level) / 2
     low, point, high = (float(one) for one in np.quantile(draws, (tail, 0.5, 1 - tail)))
@@ -90,5 +96,7 @@ def _alike(estimates: Sequence[Estimate]) -> Estimate:
 def _worst(estimates: Sequence[Estimate]) -> dict[str, float]:
     """The figures that tell whether to believe a chain, of the worst of several."""
     names = set.intersection(*(set(one.diagnostics) for one in estimates))
-    worst = {name: [one.diagnostics[name] for one in estimates] for name in sorted(names) if name.startswith(("ess", "rhat", "p_"))}
+    worst = {
+        name: [one.diagnostics[name] for one in estimates] for name in sorted(names) if name.startswith(("ess", "rhat", "p_"))
+    }
     return {name: max(values) if name.startswith(_WORST_HIGH) else min(values) for name, values in worst.items()}

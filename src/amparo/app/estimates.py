@@ -1,4 +1,4 @@
-"""Lists of the record as tables of counts: which persons, by handle, each list knows of, and from there how many nobody knows of.
+"""Lists of the record as tables of counts: which persons, by handle, each list knows of.
 
 Invariants: nothing here names a person, and what comes out holds counts alone; counts of the record under ``SMALL`` persons are
 not shown, nor what would tell them by subtraction. Lists are parted by period, place or type of act, never by ground. Two
@@ -31,8 +31,8 @@ Clustering = Mapping[str, int]
 
 
 class NotAList(BadInput):
-    template = N_("“{text}” is not a list; write NAME=S-0001,S-0002 with the sources that make it, or NAME=DATASET for all sources "
-                  "of an import.")  # fmt: skip
+    template = N_("“{text}” is not a list; write NAME=S-0001,S-0002 with the sources that make it, or NAME=DATASET for all "
+                  "sources of an import.")  # fmt: skip
     exit_code = 2
 
 
@@ -54,8 +54,8 @@ class Counted:
     """What the record's lists come to.
 
     ``tables``: one for each sampled clustering (at least one). ``strata``: label -> its tables, empty if not asked for.
-    ``sizes``: persons by list, as they may be shown (None: under SMALL). ``groups``: victims that are groups and were not counted
-    as persons. ``merged``: handles that are one person with an earlier one.
+    ``sizes``: persons by list, as they may be shown (None: under SMALL). ``groups``: victims that are groups and were not
+    counted as persons. ``merged``: handles that are one person with an earlier one.
     """
 
     tables: tuple[CaptureTable, ...]
@@ -143,7 +143,8 @@ def _sources(session: Session, lists: Mapping[str, Sequence[str]]) -> dict[str, 
     for entity in known:
         by_dataset[entity.dataset].append(entity.handle)
     handles = {entity.handle for entity in known}
-    names, found = list(lists), {}
+    names = list(lists)
+    found: dict[str, int] = {}
     for index, parts in enumerate(lists.values()):
         for part in parts:
             several = [part] if part in handles else by_dataset.get(part, []) if part and not ids.is_handle(part) else []

@@ -20,6 +20,7 @@ _MARGIN: Final = 24
 _ROW: Final = 62
 _BAR: Final = 20
 _CHARACTERS: Final = 88
+_TITLE_CHARACTERS: Final = 72
 _LEGEND_CELL: Final = 224
 _FONT: Final = "font-family:'Noto Sans','Noto Sans Arabic','DejaVu Sans',sans-serif"
 
@@ -41,8 +42,8 @@ class _Drawing:
     def text(self, x: float, y: float, words: str, *, anchor: str = "start", size: int = 14, bold: bool = False) -> None:
         weight = ' font-weight="bold"' if bold else ""
         self.parts.append(
-            f'<text x="{self._from(x)}" y="{y:.1f}" direction="{self.direction}" text-anchor="{anchor}" font-size="{size}"{weight}>'
-            f"{_xml(words)}</text>"
+            f'<text x="{self._from(x)}" y="{y:.1f}" direction="{self.direction}" text-anchor="{anchor}"'
+            f' font-size="{size}"{weight}>{_xml(words)}</text>'
         )  # fmt: skip
 
     def box(self, x: float, y: float, wide: float, high: float, fill: str) -> None:
@@ -51,9 +52,7 @@ class _Drawing:
         )
 
     def line(self, x: float, y: float, to: float, wide: float = 1.0, colour: str = "#000") -> None:
-        self.parts.append(
-            f'<path d="M{self._from(x)} {y:.1f}V{to:.1f}" stroke="{colour}" stroke-width="{wide}"/>'
-        )
+        self.parts.append(f'<path d="M{self._from(x)} {y:.1f}V{to:.1f}" stroke="{colour}" stroke-width="{wide}"/>')
 
 
 def figure(runs: Sequence[Run], observed: int, what: str) -> str:
@@ -64,20 +63,20 @@ def figure(runs: Sequence[Run], observed: int, what: str) -> str:
     scale = (_WIDE - 2 * _MARGIN) / top
     drawing = _Drawing()
     y = 30.0
-    for row in _wrapped(summary(tuple(runs), observed, what)):
-        drawing.text(_MARGIN, y, row, size=15, bold=True)
+    for row in textwrap.wrap(summary(tuple(runs), observed, what), _TITLE_CHARACTERS):
+        drawing.text(_MARGIN, y, row, size=14, bold=True)
         y += 20
-    begin = y + 4
-    for number_of_row, run in enumerate(runs):
-        _row(drawing, run, observed, begin + number_of_row * _ROW, scale)
-    end = begin + len(runs) * _ROW + 8
-    _axis(drawing, step, top, begin, end, scale)
+    y += 4
+    for run in runs:
+        y = _row(drawing, run, observed, y, scale)
+    end = y + 8
+    _axis(drawing, step, top, end, scale)
     high = _legend(drawing, end + 44)
     told = "; ".join(f"{name(run)}: {sentence(run)}" for run in runs)
     title = _("{what}: documented and estimated").format(what=what)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDE} {high:.0f}" width="{_WIDE}" height="{high:.0f}" role="img"'
-        f' lang="{language()}" aria-labelledby="estimate-title estimate-desc" style="{_FONT}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDE} {high:.0f}" width="{_WIDE}" height="{high:.0f}"'
+        f' role="img" lang="{language()}" aria-labelledby="estimate-title estimate-desc" style="{_FONT}">'
         f'<title id="estimate-title">{_xml(title)}</title>'
         f'<desc id="estimate-desc">{_xml(summary(tuple(runs), observed, what))} {_xml(told)}.</desc>'
         '<defs><pattern id="estimate-hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -86,13 +85,15 @@ def figure(runs: Sequence[Run], observed: int, what: str) -> str:
     )  # fmt: skip
 
 
-def _row(drawing: _Drawing, run: Run, observed: int, y: float, scale: float) -> None:
+def _row(drawing: _Drawing, run: Run, observed: int, y: float, scale: float) -> float:
+    """Draw a run; returns where the next one begins."""
     one = run.estimate
     if one is None:
         drawing.text(_MARGIN, y + 14, name(run), bold=True, size=13)
-        for number_of_line, words in enumerate(_wrapped(sentence(run))[:2]):
-            drawing.text(_MARGIN, y + 31 + 15 * number_of_line, words, size=12)
-        return
+        reason = textwrap.wrap(sentence(run), _CHARACTERS)
+        for line, words in enumerate(reason):
+            drawing.text(_MARGIN, y + 31 + 15 * line, words, size=12)
+        return y + max(_ROW, 36 + 15 * len(reason))
     figures = _("{low} to {high}, middle {point}").format(low=number(one.low), high=number(one.high), point=number(one.point))
     drawing.text(_MARGIN, y + 14, name(run), bold=True, size=13)
     drawing.text(_WIDE - _MARGIN, y + 14, figures, anchor="end", size=13)
@@ -102,9 +103,10 @@ def _row(drawing: _Drawing, run: Run, observed: int, y: float, scale: float) -> 
     middle = _MARGIN + one.point * scale
     drawing.line(middle, bar - 4, bar + _BAR + 4, 7, "#fff")
     drawing.line(middle, bar - 4, bar + _BAR + 4, 3)
+    return y + _ROW
 
 
-def _axis(drawing: _Drawing, step: float, top: float, begin: float, end: float, scale: float) -> None:
+def _axis(drawing: _Drawing, step: float, top: float, end: float, scale: float) -> None:
     drawing.parts.insert(0, f'<path d="M{_MARGIN} {end:.1f}H{_WIDE - _MARGIN}" stroke="#000"/>')
     for tick in range(round(top / step) + 1):
         x = _MARGIN + tick * step * scale
@@ -128,12 +130,8 @@ def _legend(drawing: _Drawing, y: float) -> float:
 
 def _step(largest: float) -> float:
     """A round distance between ticks that gives four to ten of them."""
-    power = 10 ** math.floor(math.log10(largest))
+    power: float = 10.0 ** math.floor(math.log10(largest))
     return max(1.0, next(power * part for part in (0.1, 0.2, 0.25, 0.5, 1, 2) if largest / (power * part) <= 8))
-
-
-def _wrapped(words: str) -> list[str]:
-    return textwrap.wrap(words, _CHARACTERS) or [""]
 
 
 def _xml(words: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from babel.numbers import format_decimal
 
 from amparo.analysis.capture import Estimate
-from amparo.analysis.ensemble import APART, LATENT, STEPWISE, Ensemble, Run, Strata
+from amparo.analysis.ensemble import APART, Ensemble, Run, Strata
 from amparo.analysis.overlap import Pair
 from amparo.app.estimates import SMALL, shown_strata
 from amparo.kernel.i18n import _, language, ngettext
@@ -66,8 +66,8 @@ def summary(runs: tuple[Run, ...], observed: int, what: str) -> str:
     high = max(run.estimate.high for run in found if run.estimate)
     return ngettext(
         "{what}: {observed} are documented. In all there were between {low} and {high}, by the one model that could be fitted.",
-        "{what}: {observed} are documented. In all there were between {low} and {high}, over all {n} models; each says less "
-        "than that, and none of them is known to be right.", len(found),
+        "{what}: {observed} are documented. In all there were between {low} and {high}: the span of {n} models with different "
+        "assumptions, none of them known to be right.", len(found),
     ).format(what=what, observed=number(observed), low=number(low), high=number(high), n=len(found))  # fmt: skip
 
 
@@ -75,8 +75,8 @@ def disagreements(found: Ensemble) -> list[str]:
     """Where models, priors or lists change the figure, in the order of how much it matters."""
     lines = []
     if found.disagreement >= APART:
-        lines.append(_("The models differ {factor}-fold. They read the same overlaps with other assumptions, and the data do not "
-                       "tell which is right: give the whole span, never one of them alone.")
+        lines.append(_("The models differ {factor}-fold. They read the same overlaps with other assumptions, and the data do "
+                       "not tell which is right: give the whole span, never one of them alone.")
                      .format(factor=factor(found.disagreement)))  # fmt: skip
     elif found.disagreement > 1:
         lines.append(_("The models' best figures lie within a factor of {factor}.").format(factor=factor(found.disagreement)))
@@ -95,8 +95,8 @@ def doubts(found: Ensemble) -> list[str]:
     """What a reader should doubt about these lists and these runs."""
     look = found.overlap
     lines = [_fed(pair) for pair in look.fed]
-    lines += [_("{name} shares nobody with the other lists; those whom only such a list reaches are hardly counted.").format(name=one)
-              for one in look.apart]  # fmt: skip
+    lines += [_("{name} shares nobody with the other lists; those whom only such a list reaches are hardly counted.")
+              .format(name=one) for one in look.apart]  # fmt: skip
     for run in found.runs:
         if run.estimate:
             lines += _of_run(run.estimate)
@@ -111,14 +111,14 @@ def limits() -> list[str]:
     """What no estimate of this kind can tell."""
     return [
         _("Nobody whom no list could ever have reached is counted; the unseen are a number, not persons."),
-        _("It holds only if the lists tell of the same persons, place and time, and if nobody on them is counted twice or wrongly "
-          "taken for somebody else."),
+        _("It holds only if the lists tell of the same persons, place and time, and if nobody on them is counted twice or "
+          "wrongly taken for somebody else."),
     ]  # fmt: skip
 
 
 def _fed(pair: Pair) -> str:
-    return _("{smaller} seems to feed on {larger}: {share} of it stands there too, and persons known to a third list are {odds} "
-             "times likelier on one if they are on the other. If one was made from the other, leave it out.").format(
+    return _("{smaller} seems to feed on {larger}: {share} of it stands there too, and persons known to a third list are "
+             "{odds} times likelier on one if they are on the other. If one was made from the other, leave it out.").format(
         smaller=pair.smaller, larger=pair.larger, share=percent(pair.share), odds=factor(pair.odds)
     )  # fmt: skip
 
@@ -128,10 +128,12 @@ def _of_run(one: Estimate) -> list[str]:
     if told.get("rhat", 1.0) > _SETTLED_RHAT or told.get("ess", _ENOUGH) < _ENOUGH:
         lines.append(_("{model}: the computation has not settled; let it run longer (--effort long).").format(model=model))
     p_values = [value for key, value in told.items() if key.startswith("p_")]
-    if p_values and min(min(p_values), 1 - max(p_values)) < _UNLIKELY / 2:
-        lines.append(_("{model}: the overlaps it expects are unlike those that were seen; it fits these lists badly.").format(model=model))
+    if p_values and min(*p_values, 1 - max(p_values)) < _UNLIKELY / 2:
+        lines.append(_("{model}: the overlaps it expects are unlike those that were seen; it fits these lists badly.")
+                     .format(model=model))  # fmt: skip
     if one.high > _WIDE * one.low:
-        lines.append(_("{model}: the interval is so wide that it says little more than that there are unseen.").format(model=model))
+        lines.append(_("{model}: the interval is so wide that it says little more than that there are unseen.")
+                     .format(model=model))  # fmt: skip
     return lines
 
 
@@ -202,11 +204,14 @@ def ensemble_lines(found: Ensemble, what: str, *, of_record: bool) -> list[str]:
         f"{one} {_('under {n}').format(n=SMALL) if of_record and 0 < size < SMALL else number(size)}"
         for one, size in found.overlap.sizes.items()
     )
-    lines = [summary(found.runs, found.observed, what), "",
-             _("Lists: {sizes}. On two lists or more: {twice}.").format(sizes=sizes, twice=number(found.overlap.twice)), ""]  # fmt: skip
-    lines += [f"  {name(run)}: {sentence(run)}." for run in found.runs]
-    lines += _titled(_("Under other priors"), [f"{name(run)}: {sentence(run)}." for run in found.priors])
-    left = [f"{_('without {name}').format(name=one)}, {name(run)}: {_short(run)}" for one, runs in found.without.items() for run in runs]
+    told = _("Lists: {sizes}. On two lists or more: {twice}.").format(sizes=sizes, twice=number(found.overlap.twice))
+    lines = [summary(found.runs, found.observed, what), "", told, ""]
+    lines += ["  " + _ended(name(run), sentence(run)) for run in found.runs]
+    lines += _titled(_("Under other priors"), [_ended(name(run), sentence(run)) for run in found.priors])
+    left = [
+        f"{_('without {name}').format(name=one)}, {name(run)}: {_short(run)}"
+        for one, runs in found.without.items() for run in runs
+    ]  # fmt: skip
     lines += _titled(_("With a list left out"), left)
     lines += _titled(_("What disagrees"), disagreements(found))
     lines += _titled(_("What to doubt"), [*doubts(found), *limits()])
@@ -217,11 +222,11 @@ def strata_lines(found: Strata, what: str, *, of_record: bool) -> list[str]:
     """Strata and their total for the terminal."""
     documented = _documented(found, of_record=of_record)
     lines = [summary(found.totals, found.observed, what), ""]
-    lines += [f"  {name(run)}: {sentence(run)}." for run in found.totals]
+    lines += ["  " + _ended(name(run), sentence(run)) for run in found.totals]
     for one, part in found.parts.items():
         told = documented[one]
         shown = _("too few to tell") if told is None else number(told)
-        lines += ["", _("{stratum}: {documented} documented").format(stratum=one, documented=shown)]
+        lines += ["", _("{stratum} (documented: {documented})").format(stratum=one, documented=shown)]
         lines += [f"  {line}" for line in _part_lines(part, hidden=told is None)]
     return [*lines, *_titled(_("What to doubt"), limits())]
 
@@ -230,8 +235,12 @@ def _part_lines(part: Ensemble | str, *, hidden: bool) -> list[str]:
     """A stratum's runs; ``hidden``: nothing from which its documented could be told."""
     if isinstance(part, str):
         return [_("not estimable: {why}").format(why=part)]
-    runs = [f"{name(run)}: {_short(run) if hidden else sentence(run)}." for run in part.runs]
+    runs = [_ended(name(run), _short(run) if hidden else sentence(run)) for run in part.runs]
     return [*runs, *disagreements(part), *doubts(part)]
+
+
+def _ended(model: str, words: str) -> str:
+    return f"{model}: {words.removesuffix('.')}."
 
 
 def _titled(title: str, lines: list[str]) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any, Final
 import click
 
 from amparo.analysis import ensemble
-from amparo.analysis.capture import CaptureTable, NotEstimable
-from amparo.analysis.ensemble import Effort, Ensemble, Run, Strata
+from amparo.analysis.capture import CaptureTable
+from amparo.analysis.ensemble import Effort, Ensemble, Strata
 from amparo.app import estimates, estimates_words
 from amparo.app.estimates_figure import figure
 from amparo.app.naming import refuse_names
@@ -30,7 +30,8 @@ class FigureThere(BadInput):
 
 
 class TablesOrLists(BadInput):
-    template = N_("Give either tables of counts (--table FILE) or lists of the record (--list NAME=S-0001,S-0002), not {given}.")
+    template = N_("Give either tables of counts (--table FILE) or lists of the record (--list NAME=S-0001,S-0002), "
+                  "not {given}.")  # fmt: skip
     exit_code = 2
 
 
@@ -45,22 +46,51 @@ class TablesOrLists(BadInput):
         "Example: amparo estimate --list hospital=S-0001,S-0002 --list relatives=S-0007 --list press=S-0011 --by year"
     )
 )
-@click.option("--table", "tables", multiple=True, type=click.File(encoding="utf-8-sig"), help=_("A table of counts as CSV; “-” reads it from standard input. May be given again: strata."))
-@click.option("--list", "lists", multiple=True, metavar="NAME=SOURCES", help=_("A list of the record: a name and its sources, or the name of an import."))
-@click.option("--by", default="", metavar="|".join(estimates.BY), help=_("Estimate each year, place, region or type of act apart, and their sum. Never by ground."))
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    type=click.File(encoding="utf-8-sig"),
+    help=_("A table of counts as CSV; “-” reads it from standard input. May be given again: strata."),
+)
+@click.option(
+    "--list",
+    "lists",
+    multiple=True,
+    metavar="NAME=SOURCES",
+    help=_("A list of the record: a name and its sources, or the name of an import."),
+)
+@click.option(
+    "--by",
+    default="",
+    metavar="|".join(estimates.BY),
+    help=_("Estimate each year, place, region or type of act apart, and their sum. Never by ground."),
+)
 @click.option("--act", default="", metavar="TYPE", help=_("Only victims of this type of act."))
 @click.option("--what", default="", help=_("What is counted, in a word or two, as it shall be printed (“Persons killed”)."))
 @click.option("--without", is_flag=True, help=_("Also with each list left out."))
 @click.option("--priors", is_flag=True, help=_("Also under other priors."))
-@click.option("--figure", "target", type=click.Path(path_type=Path, dir_okay=False), default=None, help=_("Write a figure for a report (SVG)."))
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 2**31 - 1), help=_("The same seed gives the same figures."))
-@click.option("--level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999), help=_("How much the intervals hold."))
-@click.option("--effort", type=click.Choice(list(EFFORTS)), default="usual", show_default=True, help=_("How long the computation runs."))
+@click.option(
+    "--figure",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help=_("Write a figure for a report (SVG)."),
+)
+@click.option(
+    "--seed", default=1, show_default=True, type=click.IntRange(0, 2**31 - 1), help=_("The same seed gives the same figures.")
+)
+@click.option(
+    "--level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999), help=_("How much the intervals hold.")
+)
+@click.option(
+    "--effort", type=click.Choice(list(EFFORTS)), default="usual", show_default=True, help=_("How long the computation runs.")
+)
 @passphrase_option
 @verb
 def estimate(
-    tables: tuple[Any, ...], lists: tuple[str, ...], by: str, act: str, what: str, without: bool, priors: bool, target: Path | None,
-    seed: int, level: float, effort: str, passphrase_fd: int | None, folder: Path | None,
+    tables: tuple[Any, ...], lists: tuple[str, ...], by: str, act: str, what: str, without: bool, priors: bool,
+    target: Path | None, seed: int, level: float, effort: str, passphrase_fd: int | None, folder: Path | None,
 ) -> Result:  # fmt: skip
     if bool(tables) == bool(lists) or (tables and (by or act)):
         raise TablesOrLists(given=_("both") if tables else _("neither"))
@@ -71,7 +101,9 @@ def estimate(
     what = what.strip() or _("Persons")
     settings = {"effort": EFFORTS[effort], "seed": seed, "level": level}
     if tables:
-        named = {Path(str(one.name)).stem: (CaptureTable.read(read_text(one).splitlines()),) for one in tables}
+        named: dict[str, tuple[CaptureTable, ...]] = {
+            Path(str(one.name)).stem: (CaptureTable.read(read_text(one).splitlines()),) for one in tables
+        }
         strata = named if len(named) > 1 else {}
         found = _estimated(next(iter(named.values())), strata, settings, without=without, priors=priors)
         return _told(found, what, seed, target, None)
@@ -86,13 +118,21 @@ def estimate(
 
 
 def _estimated(
-    tables: tuple[CaptureTable, ...], strata: dict[str, tuple[CaptureTable, ...]], settings: dict[str, Any], **more: bool
+    tables: tuple[CaptureTable, ...],
+    strata: dict[str, tuple[CaptureTable, ...]],
+    settings: dict[str, Any],
+    *,
+    without: bool,
+    priors: bool,
 ) -> Ensemble | Strata:
     with progress(_("Estimating")) as bar, stops_when_asked():
         told = _looking(bar)
-        if strata:
-            return ensemble.stratified(strata, progress=told, **settings)
-        return ensemble.run(tables, progress=told, **settings, **more)
+        found: Ensemble | Strata = (
+            ensemble.stratified(strata, progress=told, **settings) if strata
+            else ensemble.run(tables, progress=told, without=without, priors=priors, **settings)
+        )  # fmt: skip
+    found.require_some()
+    return found
 
 
 def _looking(bar: Callable[..., None]) -> ensemble.Progress:
@@ -104,17 +144,14 @@ def _looking(bar: Callable[..., None]) -> ensemble.Progress:
 
 
 def _told(found: Ensemble | Strata, what: str, seed: int, target: Path | None, session: Session | None) -> Result:
-    """Data and text; the figure, if asked for, is written last. Raises NotEstimable where no model could say anything."""
+    """Data and text; the figure, if asked for, is written last."""
     of_record = session is not None
-    runs: tuple[Run, ...]
     if isinstance(found, Strata):
         runs, data = found.totals, estimates_words.strata_data(found, of_record=of_record)
         lines = estimates_words.strata_lines(found, what, of_record=of_record)
     else:
         runs, data = found.runs, estimates_words.ensemble_data(found, of_record=of_record)
         lines = estimates_words.ensemble_lines(found, what, of_record=of_record)
-        if not any(run.estimate for run in runs):
-            raise NotEstimable(why=" ".join(dict.fromkeys(run.why for run in runs)))
     data = {"what": what, "seed": seed, **data, "limits": estimates_words.limits()}
     if target is not None:
         drawn = figure(runs, found.observed, what).encode()
