@@ -98,12 +98,12 @@ def estimate(
         require_folder(target)
         if target.exists():
             raise FigureThere(file=str(target))
+    if (by or len(tables) > 1) and (without or priors):
+        raise click.UsageError(_("--without and --priors are for lists as a whole; leave --by and further tables away."))
     what = what.strip() or _("Persons")
     settings = {"effort": EFFORTS[effort], "seed": seed, "level": level}
     if tables:
-        named: dict[str, tuple[CaptureTable, ...]] = {
-            Path(str(one.name)).stem: (CaptureTable.read(read_text(one).splitlines()),) for one in tables
-        }
+        named = _named(tables)
         strata = named if len(named) > 1 else {}
         found = _estimated(next(iter(named.values())), strata, settings, without=without, priors=priors)
         return _told(found, what, seed, target, None)
@@ -115,6 +115,14 @@ def estimate(
         found = _estimated(counted.tables, counted.strata, settings, without=without, priors=priors)
         data, text = _told(found, what, seed, target, session)
     return {**data, "demo": session.demo, "groups": counted.groups, "same person": counted.merged}, text + _beside(counted)
+
+
+def _named(tables: tuple[Any, ...]) -> dict[str, tuple[CaptureTable, ...]]:
+    """The tables by the names of their files."""
+    found = {Path(str(one.name)).stem: (CaptureTable.read(read_text(one).splitlines()),) for one in tables}
+    if len(found) != len(tables):
+        raise click.UsageError(_("Two tables have the same name; a stratum is called by the name of its file."))
+    return found
 
 
 def _estimated(
