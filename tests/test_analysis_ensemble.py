@@ -1,6 +1,7 @@
 """What is looked at before an estimate, what is put together after it, and what is never put together."""
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def drawn(*shares: float, persons: int = 2000, seed: int = 5, lists: str = "ABCD
     return CaptureTable.of_members(lists[: len(shares)], (np.flatnonzero(row) for row in on))
 
 
-def estimated(draws: object, observed: int = 10, model: str = "m", level: float = 0.9, **told: float) -> Estimate:
+def estimated(draws: Any, observed: int = 10, model: str = "m", level: float = 0.9, **told: float) -> Estimate:
     values = np.asarray(draws, dtype=float)
     low, point, high = np.quantile(values, [(1 - level) / 2, 0.5, (1 + level) / 2])
     return Estimate(model, ("A", "B", "C"), observed, point, low, high, level, values, told, {"seed": 1})
@@ -42,13 +43,13 @@ def estimated(draws: object, observed: int = 10, model: str = "m", level: float 
         ({(1, 1, 0): 50, (1, 1, 1): 20, (0, 0, 1): 60}, "repeats that list"),
     ],
 )
-def test_lists_that_cannot_tell_are_refused_with_the_reason(cells, says):
+def test_lists_that_cannot_tell_are_refused_with_the_reason(cells: dict[tuple[int, ...], int], says: str) -> None:
     """One list, two lists, no overlap, lists apart and a list given twice each have a sentence of their own."""
     with pytest.raises(NotEstimable, match=says):
         look(CaptureTable.of("ABC", cells.items()))
 
 
-def test_a_list_copied_from_another_is_flagged_and_independent_lists_are_not():
+def test_a_list_copied_from_another_is_flagged_and_independent_lists_are_not() -> None:
     """A list that takes nine in ten of its persons from another feeds on it; lists that reach persons by chance do not."""
     assert look(drawn(0.3, 0.25, 0.2, 0.15)).fed == ()
     rng = np.random.default_rng(3)
@@ -59,7 +60,7 @@ def test_a_list_copied_from_another_is_flagged_and_independent_lists_are_not():
     assert [(pair.smaller, pair.larger) for pair in fed] == [("D", "A")]
 
 
-def test_a_small_list_within_another_by_chance_is_kept():
+def test_a_small_list_within_another_by_chance_is_kept() -> None:
     """Four persons who all stand on a list that holds nine of ten are no repetition of it."""
     rng = np.random.default_rng(1)
     on = rng.random((1000, 4)) < (0.9, 0.4, 0.3, 0.0)
@@ -68,7 +69,7 @@ def test_a_small_list_within_another_by_chance_is_kept():
 
 
 @given(st.lists(st.frozensets(st.integers(0, 3), min_size=1), min_size=1, max_size=60))
-def test_any_table_is_looked_at_or_refused(members):
+def test_any_table_is_looked_at_or_refused(members: list[frozenset[int]]) -> None:
     """Whatever the counts, looking ends in figures within bounds or in NotEstimable."""
     table = CaptureTable.of_members("ABCD", members)
     try:
@@ -83,7 +84,7 @@ def test_any_table_is_looked_at_or_refused(members):
 # -- after --------------------------------------------------------------------------------------------------------------
 
 
-def test_pooling_carries_the_difference_between_tables_into_the_interval():
+def test_pooling_carries_the_difference_between_tables_into_the_interval() -> None:
     """Two tables that disagree give an interval over both, and nearly all of its variance is between them."""
     rng = np.random.default_rng(1)
     parts = [estimated(rng.normal(middle, 1, 1000), observed=seen) for middle, seen in ((100, 40), (200, 60))]
@@ -95,25 +96,25 @@ def test_pooling_carries_the_difference_between_tables_into_the_interval():
     assert alike.diagnostics["between"] < 0.05
 
 
-def test_pooling_one_table_changes_nothing():
+def test_pooling_one_table_changes_nothing() -> None:
     """A table that is certain keeps the model's own figures, a bootstrap's interval among them."""
     one = estimated([1, 2, 3])
     assert pooled([one]) is one
 
 
-def test_every_table_weighs_the_same_whatever_it_was_drawn_with():
+def test_every_table_weighs_the_same_whatever_it_was_drawn_with() -> None:
     """A table with ten times the draws does not speak ten times louder."""
     both = pooled([estimated(np.full(1000, 100.0)), estimated(np.full(100, 200.0))])
     assert both.draws.mean() == 150
 
 
-def test_the_worst_chain_speaks_for_all():
+def test_the_worst_chain_speaks_for_all() -> None:
     """Of several tables the smallest effective sample and the largest R-hat are told."""
     told = pooled([estimated([1, 2], ess=900.0, rhat=1.0), estimated([1, 2], ess=30.0, rhat=1.4)]).diagnostics
     assert (told["ess"], told["rhat"]) == (30, 1.4)
 
 
-def test_models_are_never_put_together():
+def test_models_are_never_put_together() -> None:
     """Pooling or adding estimates of two models is refused."""
     two = [estimated([1, 2]), estimated([1, 2], model="another")]
     for combine in (pooled, summed):
@@ -122,7 +123,7 @@ def test_models_are_never_put_together():
 
 
 @given(st.lists(st.floats(10, 1000), min_size=2, max_size=5), st.integers(0, 99))
-def test_strata_add_up(middles, seed):
+def test_strata_add_up(middles: list[float], seed: int) -> None:
     """The total's mean is the sum of the strata's, and the documented is the sum of theirs."""
     rng = np.random.default_rng(seed)
     strata = [estimated(rng.normal(middle, 1, 500)) for middle in middles]
@@ -131,7 +132,7 @@ def test_strata_add_up(middles, seed):
     assert total.observed == 10 * len(strata)
 
 
-def test_a_sum_is_narrower_than_its_parts_laid_end_to_end():
+def test_a_sum_is_narrower_than_its_parts_laid_end_to_end() -> None:
     """Strata are independent: variances add, not half-widths, even where the strata were drawn with one seed."""
     draws = np.random.default_rng(1).normal(100, 10, 4000)
     total = summed([estimated(draws), estimated(draws), estimated(draws), estimated(draws)], 1)
@@ -141,7 +142,7 @@ def test_a_sum_is_narrower_than_its_parts_laid_end_to_end():
 # -- all together -------------------------------------------------------------------------------------------------------
 
 
-def test_all_models_run_and_stay_apart():
+def test_all_models_run_and_stay_apart() -> None:
     """On lists that reach persons by chance each model's interval holds the truth, and the same seed gives the same draws."""
     table = drawn(0.4, 0.35, 0.3, persons=600)
     found = ensemble.run([table], effort=LITTLE, seed=2)
@@ -153,9 +154,9 @@ def test_all_models_run_and_stay_apart():
         assert one.estimate and other.estimate and np.array_equal(one.estimate.draws, other.estimate.draws)
 
 
-def test_leaving_lists_out_and_other_priors_are_told_apart():
+def test_leaving_lists_out_and_other_priors_are_told_apart() -> None:
     """Every list is left out once for every model, and every other prior is run; what is done is told up to the end."""
-    steps = []
+    steps: list[tuple[int, int, str]] = []
     found = ensemble.run(
         [drawn(0.4, 0.35, 0.3, 0.2, persons=300)], effort=LITTLE, models=(GRAPHS,), priors=True, without=True,
         progress=lambda done, total, what: steps.append((done, total, what)),
@@ -165,7 +166,7 @@ def test_leaving_lists_out_and_other_priors_are_told_apart():
     assert all(done <= total for done, total, _what in steps) and steps == sorted(steps, key=lambda step: step[0])
 
 
-def test_sampled_clusterings_widen_the_interval():
+def test_sampled_clusterings_widen_the_interval() -> None:
     """Tables that differ by who is the same person give a wider interval than any of them alone."""
     tables = [drawn(0.4, 0.35, 0.3, persons=persons) for persons in (400, 600, 800)]
     alone = ensemble.run([tables[1]], effort=LITTLE, models=(GRAPHS,)).runs[0].estimate
@@ -174,7 +175,7 @@ def test_sampled_clusterings_widen_the_interval():
     assert together.high - together.low > 2 * (alone.high - alone.low)
 
 
-def test_a_stratum_too_thin_takes_the_total_away():
+def test_a_stratum_too_thin_takes_the_total_away() -> None:
     """The total over strata is refused by the name of the stratum that could not be estimated, which keeps its documented."""
     strata = {"2020": (drawn(0.4, 0.35, 0.3, persons=300),), "2021": (CaptureTable.of("ABC", [((1, 0, 0), 7)]),)}
     found = ensemble.stratified(strata, effort=LITTLE, models=(GRAPHS,))
@@ -184,10 +185,10 @@ def test_a_stratum_too_thin_takes_the_total_away():
     assert whole.totals[0].estimate
 
 
-def test_whoever_watches_may_stop_it():
+def test_whoever_watches_may_stop_it() -> None:
     """A progress that raises ends the work at once."""
 
-    def stop(*_args):
+    def stop(*_args: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -196,7 +197,7 @@ def test_whoever_watches_may_stop_it():
 
 @settings(max_examples=20)
 @given(st.sampled_from(list(product((100.0, 160.0), repeat=2))))
-def test_disagreement_is_the_largest_over_the_smallest(points):
+def test_disagreement_is_the_largest_over_the_smallest(points: tuple[float, float]) -> None:
     """Two models that differ by half or more disagree, and the factor says by how much."""
     runs = tuple(Run(Choice(model), estimated([point])) for model, point in zip((LATENT, STEPWISE), points, strict=True))
     table = drawn(0.4, 0.35, 0.3, persons=100)
