@@ -179,10 +179,10 @@ def test_a_stratum_too_thin_takes_the_total_away() -> None:
     """The total over strata is refused by the name of the stratum that could not be estimated, which keeps its documented."""
     strata = {"2020": (drawn(0.4, 0.35, 0.3, persons=300),), "2021": (CaptureTable.of("ABC", [((1, 0, 0), 7)]),)}
     found = ensemble.stratified(strata, effort=LITTLE, models=(GRAPHS,))
-    assert found.totals[0].estimate is None and "2021" in found.totals[0].why
+    assert found.runs[0].estimate is None and "2021" in found.runs[0].why
     assert isinstance(found.parts["2020"], Ensemble) and found.documented["2021"] == 7
     whole = ensemble.stratified({"2020": strata["2020"]}, effort=LITTLE, models=(GRAPHS,))
-    assert whole.totals[0].estimate
+    assert whole.runs[0].estimate
 
 
 def test_whoever_watches_may_stop_it() -> None:

@@ -154,16 +154,16 @@ def test_a_hidden_stratum_is_not_told_by_its_estimate() -> None:
     data = estimates_words.strata_data(found, of_record=True)["strata"]
     assert data["2019"]["documented"] is None and data["2020"]["documented"] is None and data["2021"]["documented"] == 400
     assert not {"documented", "unseen"} & set(data["2020"]["models"][0]) and "unseen" in data["2021"]["models"][0]
-    lines = estimates_words.strata_lines(found, "Persons", of_record=True)
-    place = lines.index("2020 (documented: too few to tell)")
-    assert "unseen" not in lines[place + 1] and "240" in lines[place + 1]
+    lines = dict(estimates_words.strata_sections(found, of_record=True))["2020 (documented: too few to tell)"]
+    assert "unseen" not in lines[0] and "240" in lines[0]
 
 
 def test_the_summary_names_the_span_and_the_disagreement() -> None:
     """Documented, the lowest and the highest bound of all models; that they differ twofold is said."""
     found = whole(300.0, 600.0)
-    text = "\n".join(estimates_words.ensemble_lines(found, "Persons killed", of_record=True))
-    assert "Persons killed: 132 are documented. In all there were between 240 and 720" in text
+    summary, sections, _data = estimates_words.told(found, "Persons killed", of_record=True)
+    text = "\n".join(line for _title, lines in sections for line in lines)
+    assert "Persons killed: 132 are documented. In all there were between 240 and 720" in summary
     assert "The models differ 2.0-fold" in text
     assert "so 140 to 260 are unseen" in text
 

@@ -120,12 +120,12 @@ class Ensemble:
 @dataclass(frozen=True, slots=True)
 class Strata:
     """``parts``: stratum -> its ensemble, or the sentence that says why it is not estimable; ``documented``: persons
-    by stratum; ``totals``: one for each of MODELS.
+    by stratum; ``runs``: the totals, one for each of MODELS.
     """
 
     parts: dict[str, Ensemble | str]
     documented: dict[str, int]
-    totals: tuple[Run, ...]
+    runs: tuple[Run, ...]
 
     @property
     def observed(self) -> int:
@@ -169,7 +169,7 @@ def fit(
             progress=progress, **given,
         )  # fmt: skip
     if choice.model == GRAPHS:
-        return decomposable.estimate(table, seed=seed, level=level, draws=effort.graph_draws, **given)
+        return decomposable.estimate(table, seed=seed, level=level, draws=effort.graph_draws, progress=progress, **given)
     return stepwise.estimate(table, bootstrap=effort.bootstrap, seed=seed, level=level, progress=progress, **given)
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from amparo.analysis import ensemble
 from amparo.analysis.capture import MOST_LISTS, CaptureTable
+from amparo.analysis.ensemble import Effort, Ensemble, Strata
 from amparo.app.people import NotOneOf, UnknownHandle
-from amparo.app.session import Session
+from amparo.app.session import Session, check_stop
 from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadDate, BadInput
-from amparo.kernel.i18n import N_, _
+from amparo.kernel.i18n import N_, _, ngettext
 from amparo.record import ground, vocabulary
 from amparo.record.aggregates import told_by_property
 from amparo.record.model import AFFIRMED, Claim
@@ -23,6 +25,10 @@ from amparo.record.view import CURRENT
 
 SMALL: Final = 3
 BY: Final = ("year", "place", "region", "act")
+EFFORTS: Final = {
+    "quick": ensemble.QUICK, "usual": Effort(),
+    "long": Effort(chains=4, draws=2500, burn_in=100_000, thin=100, bootstrap=2000, graph_draws=40_000),
+}  # fmt: skip
 _MOST_SAME: Final = 1_000_000
 _DEEP: Final = 20  # places within places
 
@@ -61,8 +67,28 @@ class Counted:
     tables: tuple[CaptureTable, ...]
     strata: dict[str, tuple[CaptureTable, ...]]
     sizes: dict[str, int | None]
-    groups: int
-    merged: int
+    groups: int = 0
+    merged: int = 0
+
+    @classmethod
+    def of_tables(cls, tables: Mapping[str, CaptureTable]) -> "Counted":
+        """Tables of counts by name, each a stratum if there are several."""
+        strata: dict[str, tuple[CaptureTable, ...]] = {name: (table,) for name, table in tables.items()}
+        first = next(iter(tables.values()))
+        return cls((first,), strata if len(strata) > 1 else {}, sizes(first))
+
+    def beside(self) -> list[str]:
+        """Sentences on who of the record was not counted, or counted with somebody else."""
+        lines = []
+        if self.groups:
+            lines.append(ngettext("{n} group is said to be a victim; groups are not counted as persons.",
+                                  "{n} groups are said to be victims; groups are not counted as persons.", self.groups)
+                         .format(n=self.groups))  # fmt: skip
+        if self.merged:
+            lines.append(ngettext("{n} handle was counted with another, because a claim says that it is the same person.",
+                                  "{n} handles were counted with others, because claims say that they are the same persons.",
+                                  self.merged).format(n=self.merged))  # fmt: skip
+        return lines
 
 
 @dataclass(slots=True)
@@ -72,6 +98,31 @@ class _Mentions:
     lists: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     strata: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     groups: set[str] = field(default_factory=set)
+
+
+def estimated(
+    counted: Counted, *, effort: str = "usual", seed: int = 1, level: float = 0.95, priors: bool = False, without: bool = False,
+    progress: ensemble.Progress | None = None,
+) -> Ensemble | Strata:  # fmt: skip
+    """All models on what was counted, or on each stratum if there are any; ``effort`` one of EFFORTS.
+
+    Looks again and again whether the user asked to stop. Raises NotEstimable where no model could say anything.
+    """
+
+    def looking(done: int, total: int, what: str) -> None:
+        check_stop()
+        if progress:
+            progress(done, total, what)
+
+    found: Ensemble | Strata
+    if counted.strata:
+        found = ensemble.stratified(counted.strata, effort=EFFORTS[effort], seed=seed, level=level, progress=looking)
+    else:
+        found = ensemble.run(
+            counted.tables, effort=EFFORTS[effort], seed=seed, level=level, priors=priors, without=without, progress=looking
+        )  # fmt: skip
+    found.require_some()
+    return found
 
 
 def list_from(text: str) -> tuple[str, list[str]]:

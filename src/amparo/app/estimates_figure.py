@@ -22,7 +22,7 @@ _BAR: Final = 20
 _CHARACTERS: Final = 88
 _TITLE_CHARACTERS: Final = 72
 _LEGEND_CELL: Final = 224
-_FONT: Final = "font-family:'Noto Sans','Noto Sans Arabic','DejaVu Sans',sans-serif"
+_FONT: Final = "'Noto Sans','Noto Sans Arabic','DejaVu Sans',sans-serif"
 
 
 class _Drawing:
@@ -76,7 +76,7 @@ def figure(runs: Sequence[Run], observed: int, what: str) -> str:
     title = _("{what}: documented and estimated").format(what=what)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDE} {high:.0f}" width="{_WIDE}" height="{high:.0f}"'
-        f' role="img" lang="{language()}" aria-labelledby="estimate-title estimate-desc" style="{_FONT}">'
+        f' role="img" lang="{language()}" aria-labelledby="estimate-title estimate-desc" font-family="{_FONT}">'
         f'<title id="estimate-title">{_xml(title)}</title>'
         f'<desc id="estimate-desc">{_xml(summary(tuple(runs), observed, what))} {_xml(told)}.</desc>'
         '<defs><pattern id="estimate-hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'

@@ -177,7 +177,7 @@ def strata_data(found: Strata, *, of_record: bool) -> dict[str, Any]:
     """Strata and totals for --json."""
     documented = _documented(found, of_record=of_record)
     return {
-        "documented": found.observed, "total": [run_data(run) for run in found.totals],
+        "documented": found.observed, "total": [run_data(run) for run in found.runs],
         "strata": {
             one: {"documented": documented[one], **_part_data(part, hidden=documented[one] is None)}
             for one, part in found.parts.items()
@@ -198,37 +198,41 @@ def _documented(found: Strata, *, of_record: bool) -> dict[str, int | None]:
     return shown_strata(found.documented) if of_record else dict(found.documented)
 
 
-def ensemble_lines(found: Ensemble, what: str, *, of_record: bool) -> list[str]:
-    """An ensemble for the terminal."""
+Section = tuple[str, list[str]]
+"""A title and its lines."""
+
+
+def ensemble_sections(found: Ensemble, *, of_record: bool) -> list[Section]:
+    """What a reader is shown of an ensemble beside its summary; empty sections are left out."""
     sizes = "; ".join(
         f"{one} {_('under {n}').format(n=SMALL) if of_record and 0 < size < SMALL else number(size)}"
         for one, size in found.overlap.sizes.items()
     )
     told = _("Lists: {sizes}. On two lists or more: {twice}.").format(sizes=sizes, twice=number(found.overlap.twice))
-    lines = [summary(found.runs, found.observed, what), "", told, ""]
-    lines += ["  " + _ended(name(run), sentence(run)) for run in found.runs]
-    lines += _titled(_("Under other priors"), [_ended(name(run), sentence(run)) for run in found.priors])
     left = [
-        f"{_('without {name}').format(name=one)}, {name(run)}: {_short(run)}"
+        f"{_('without {name}').format(name=one)}, {_ended(name(run), _short(run))}"
         for one, runs in found.without.items() for run in runs
     ]  # fmt: skip
-    lines += _titled(_("With a list left out"), left)
-    lines += _titled(_("What disagrees"), disagreements(found))
-    lines += _titled(_("What to doubt"), [*doubts(found), *limits()])
-    return lines
+    sections = [
+        (_("By each model"), [told, *(_ended(name(run), sentence(run)) for run in found.runs)]),
+        (_("Under other priors"), [_ended(name(run), sentence(run)) for run in found.priors]),
+        (_("With a list left out"), left),
+        (_("What disagrees"), disagreements(found)),
+        (_("What to doubt"), [*doubts(found), *limits()]),
+    ]
+    return [(title, lines) for title, lines in sections if lines]
 
 
-def strata_lines(found: Strata, what: str, *, of_record: bool) -> list[str]:
-    """Strata and their total for the terminal."""
+def strata_sections(found: Strata, *, of_record: bool) -> list[Section]:
+    """What a reader is shown of strata beside the summary of their total."""
     documented = _documented(found, of_record=of_record)
-    lines = [summary(found.totals, found.observed, what), ""]
-    lines += ["  " + _ended(name(run), sentence(run)) for run in found.totals]
+    sections = [(_("All strata together, by each model"), [_ended(name(run), sentence(run)) for run in found.runs])]
     for one, part in found.parts.items():
         told = documented[one]
         shown = _("too few to tell") if told is None else number(told)
-        lines += ["", _("{stratum} (documented: {documented})").format(stratum=one, documented=shown)]
-        lines += [f"  {line}" for line in _part_lines(part, hidden=told is None)]
-    return [*lines, *_titled(_("What to doubt"), limits())]
+        title = _("{stratum} (documented: {documented})").format(stratum=one, documented=shown)
+        sections.append((title, _part_lines(part, hidden=told is None)))
+    return [*sections, (_("What to doubt"), limits())]
 
 
 def _part_lines(part: Ensemble | str, *, hidden: bool) -> list[str]:
@@ -239,12 +243,17 @@ def _part_lines(part: Ensemble | str, *, hidden: bool) -> list[str]:
     return [*runs, *disagreements(part), *doubts(part)]
 
 
+def told(found: Ensemble | Strata, what: str, *, of_record: bool) -> tuple[str, list[Section], dict[str, Any]]:
+    """(summary, sections, data for --json) of what was estimated. ``of_record``: small counts are not told."""
+    if isinstance(found, Strata):
+        parts, data = strata_sections(found, of_record=of_record), strata_data(found, of_record=of_record)
+    else:
+        parts, data = ensemble_sections(found, of_record=of_record), ensemble_data(found, of_record=of_record)
+    return summary(found.runs, found.observed, what), parts, {"what": what, **data, "limits": limits()}
+
+
 def _ended(model: str, words: str) -> str:
     return f"{model}: {words.removesuffix('.')}."
-
-
-def _titled(title: str, lines: list[str]) -> list[str]:
-    return ["", title, *(f"  {line}" for line in lines)] if lines else []
 
 
 def _short(run: Run) -> str:
