@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from amparo.analysis import ensemble
 from amparo.analysis.capture import MOST_LISTS, CaptureTable
-from amparo.analysis.ensemble import Effort, Ensemble, Strata
 from amparo.app.people import NotOneOf, UnknownHandle
-from amparo.app.session import Session, check_stop
+from amparo.app.session import Session
 from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadDate, BadInput
 from amparo.kernel.i18n import N_, _, ngettext
@@ -25,10 +23,7 @@ from amparo.record.view import CURRENT
 
 SMALL: Final = 3
 BY: Final = ("year", "place", "region", "act")
-EFFORTS: Final = {
-    "quick": ensemble.QUICK, "usual": Effort(),
-    "long": Effort(chains=4, draws=2500, burn_in=100_000, thin=100, bootstrap=2000, graph_draws=40_000),
-}  # fmt: skip
+EFFORTS: Final = ("quick", "usual", "long")
 _MOST_SAME: Final = 1_000_000
 _DEEP: Final = 20  # places within places
 
@@ -100,31 +95,6 @@ class _Mentions:
     groups: set[str] = field(default_factory=set)
 
 
-def estimated(
-    counted: Counted, *, effort: str = "usual", seed: int = 1, level: float = 0.95, priors: bool = False, without: bool = False,
-    progress: ensemble.Progress | None = None,
-) -> Ensemble | Strata:  # fmt: skip
-    """All models on what was counted, or on each stratum if there are any; ``effort`` one of EFFORTS.
-
-    Looks again and again whether the user asked to stop. Raises NotEstimable where no model could say anything.
-    """
-
-    def looking(done: int, total: int, what: str) -> None:
-        check_stop()
-        if progress:
-            progress(done, total, what)
-
-    found: Ensemble | Strata
-    if counted.strata:
-        found = ensemble.stratified(counted.strata, effort=EFFORTS[effort], seed=seed, level=level, progress=looking)
-    else:
-        found = ensemble.run(
-            counted.tables, effort=EFFORTS[effort], seed=seed, level=level, priors=priors, without=without, progress=looking
-        )  # fmt: skip
-    found.require_some()
-    return found
-
-
 def list_from(text: str) -> tuple[str, list[str]]:
     """``NAME=S-0001,S-0002`` or ``NAME=DATASET`` -> (name, its parts). Raises NotAList."""
     name, found, rest = text.partition("=")
@@ -144,7 +114,7 @@ def count(
     ``by`` one of BY makes strata; who has none, or several, forms a stratum of their own, so that no person is in two.
     Raises ListsDiffer, SourceTwice, UnknownHandle, ByGround, NotOneOf.
     """
-    _check(lists, by, act)
+    check(lists, by, act)
     sources = _sources(session, lists)
     found = _mentions(session, sources, by, act, progress)
     same = _same_person(session)
@@ -175,7 +145,8 @@ def shown_strata(documented: Mapping[str, int]) -> dict[str, int | None]:
     return {name: cells.cells.get(name, 0) if number else 0 for name, number in documented.items()}
 
 
-def _check(lists: Mapping[str, Sequence[str]], by: str, act: str) -> None:
+def check(lists: Mapping[str, Sequence[str]], by: str, act: str) -> None:
+    """Whether lists, strata and type of act can be asked for. Raises ListsDiffer, ByGround, NotOneOf."""
     if not 2 <= len(lists) <= MOST_LISTS:
         raise ListsDiffer(count=len(lists), most=MOST_LISTS)
     if by == ground.PROPERTY or (by and ground.mentions(by)):

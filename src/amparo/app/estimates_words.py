@@ -261,3 +261,13 @@ def _short(run: Run) -> str:
         return _("not estimable: {why}").format(why=run.why)
     one = run.estimate
     return f"{number(one.point)} ({number(one.low)}–{number(one.high)})"
+
+
+def row(run: Run, observed: int) -> dict[str, Any]:
+    """A run as a row of the figure's table twin."""
+    found: dict[str, Any] = {"model": name(run), "documented": observed, "why": run.why}
+    if run.estimate:
+        low, high = run.estimate.low, run.estimate.high
+        found |= {"low": round(low), "middle": round(run.estimate.point), "high": round(high),
+                "unseen_low": max(0, round(low - observed)), "unseen_high": max(0, round(high - observed))}  # fmt: skip
+    return found

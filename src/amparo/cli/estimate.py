@@ -9,6 +9,7 @@ from amparo.analysis.capture import CaptureTable
 from amparo.app import estimates, estimates_words
 from amparo.app.estimates import Counted
 from amparo.app.estimates_figure import figure
+from amparo.app.estimates_run import estimated
 from amparo.app.naming import refuse_names
 from amparo.app.session import Session, require_folder, stops_when_asked
 from amparo.cli.common import names_at_hand, opened, passphrase_option, progress, read_text, verb
@@ -76,7 +77,7 @@ class TablesOrLists(BadInput):
     "--level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999), help=_("How much the intervals hold.")
 )
 @click.option(
-    "--effort", type=click.Choice(list(estimates.EFFORTS)), default="usual", show_default=True,
+    "--effort", type=click.Choice(estimates.EFFORTS), default="usual", show_default=True,
     help=_("How long the computation runs."),
 )
 @passphrase_option
@@ -119,7 +120,7 @@ def _told(
 ) -> Result:  # fmt: skip
     """Estimate; data and text. The figure, if asked for, is written last."""
     with progress(_("Estimating")) as bar, stops_when_asked():
-        found = estimates.estimated(counted, progress=bar, **settings)
+        found = estimated(counted, progress=bar, **settings)
     summary, sections, data = estimates_words.told(found, what, of_record=session is not None)
     lines = [summary, *counted.beside()]
     for title, several in sections:

@@ -11,6 +11,7 @@ from amparo.web.pages import (
     assessing,
     dossiers,
     entrance,
+    estimating,
     events,
     home,
     interviews,
@@ -31,5 +32,5 @@ from amparo.web.pages import (
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
     *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
-    *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *events.ROUTES, *things.ROUTES,
+    *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *estimating.ROUTES, *events.ROUTES, *things.ROUTES,
 ]  # fmt: skip
