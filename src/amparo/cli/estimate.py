@@ -6,10 +6,8 @@ from typing import Any
 import click
 
 from amparo.analysis.capture import CaptureTable
-from amparo.app import estimates, estimates_words
+from amparo.app import estimates
 from amparo.app.estimates import Counted
-from amparo.app.estimates_figure import figure
-from amparo.app.estimates_run import estimated
 from amparo.app.naming import refuse_names
 from amparo.app.session import Session, require_folder, stops_when_asked
 from amparo.cli.common import names_at_hand, opened, passphrase_option, progress, read_text, verb
@@ -119,16 +117,19 @@ def _told(
     counted: Counted, what: str, settings: dict[str, Any], target: Path | None, session: Session | None
 ) -> Result:  # fmt: skip
     """Estimate; data and text. The figure, if asked for, is written last."""
+    from amparo.app import estimates_figure, estimates_run, estimates_words  # slow to load, and the help does without
+
     with progress(_("Estimating")) as bar, stops_when_asked():
-        found = estimated(counted, progress=bar, **settings)
+        found = estimates_run.estimated(counted, progress=bar, **settings)
     summary, sections, data = estimates_words.told(found, what, of_record=session is not None)
     lines = [summary, *counted.beside()]
     for title, several in sections:
         lines += ["", title, *(f"  {line}" for line in several)]
     if target is not None:
+        drawn = estimates_figure.figure(found.runs, found.observed, what)
         if session is not None:
             session.note_access("export figure of an estimate", "", "counts")
-        (session.disk if session else Disk()).atomic_write(target, figure(found.runs, found.observed, what).encode())
+        (session.disk if session else Disk()).atomic_write(target, drawn.encode())
         data["figure"] = str(target)
         lines += ["", _("Figure: {file}").format(file=target)]
     return {**data, "seed": settings["seed"]}, "\n".join(lines)
