@@ -33,24 +33,6 @@ Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fit:
-    """The extended maximum likelihood fit of a log-linear model with some two-list interactions.
-
-    ``pairs``: those of its interactions that are finite, ``empty``: those that are minus infinity, as pairs of indexes of
-    lists, each in the order in which they came in. ``coefficients``: (1 + lists present + pairs,) of constant, lists, pairs;
-    ``means``: (2**k - 1,) expected counts of the patterns 1 .. 2**k - 1 (list 0 the lowest bit). ``unseen``: the expected number
-    on no list, exp(constant); ``error``: the standard error of its logarithm, given that the model is right.
-    """
-
-    pairs: tuple[tuple[int, int], ...]
-    empty: tuple[tuple[int, int], ...]
-    coefficients: Floats
-    means: Floats
-    unseen: float
-    error: float
-
-
 @dataclass(slots=True, eq=False)
 class _Design:
     """``rows``: the cells a model is about; ``matrix``: (rows, columns); ``unique``: whether its columns are independent."""
@@ -60,9 +42,36 @@ class _Design:
     unique: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """The extended maximum likelihood fit of a log-linear model with some two-list interactions.
+
+    ``pairs``: those of its interactions that are finite, ``empty``: those that are minus infinity, as pairs of indexes of
+    lists, each in the order in which they came in. ``coefficients``: (1 + lists present + pairs,) of constant, lists, pairs;
+    ``means``: (2**k - 1,) expected counts of the patterns 1 .. 2**k - 1 (list 0 the lowest bit).
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    empty: tuple[tuple[int, int], ...]
+    coefficients: Floats
+    means: Floats
+    _design: _Design
+
+    @property
+    def unseen(self) -> float:
+        """The expected number on no list."""
+        return math.exp(min(self.coefficients[0], 700.0))
+
+    @property
+    def error(self) -> float:
+        """The standard error of the logarithm of the unseen, were the model known beforehand."""
+        matrix, means = self._design.matrix, self.means[self._design.rows]
+        return math.sqrt(max(float(np.linalg.pinv(matrix.T @ (means[:, None] * matrix))[0, 0]), 0.0))
+
+
 @dataclass(slots=True, eq=False)
 class Search:
-    """What all resamples of one table share: the matrices of the models met, and which models have an estimate on which support.
+    """What all resamples of one table share: matrices of the models met, and which have an estimate on which support.
 
     Whether the estimate exists depends on which cells are occupied and not on how many are in them (Fienberg & Rinaldo
     2012), so that the linear programme is solved once for each set of occupied cells.
@@ -86,7 +95,7 @@ class Search:
         if key not in self._designs:
             gone = self.on[:, ~present].any(axis=1) | self.both[:, sorted(empty)].any(axis=1)
             rows = np.flatnonzero(~gone)
-            columns = [np.ones((rows.size, 1)), self.on[np.ix_(rows, np.flatnonzero(present))], self.both[rows][:, list(finite)]]
+            columns = [np.ones((rows.size, 1)), self.on[rows][:, present], self.both[rows][:, list(finite)]]
             matrix = np.ascontiguousarray(np.concatenate(columns, axis=1))
             unique = matrix.shape[0] >= matrix.shape[1] == int(np.linalg.matrix_rank(matrix))
             self._designs[key] = _Design(rows, matrix, unique)
@@ -108,12 +117,10 @@ class Search:
         coefficients, means, sure = _newton(design.matrix, seen, start)
         if not sure and not self._exist(design, finite, empty, counts):
             return None
-        information = design.matrix.T @ (means[:, None] * design.matrix)
         full = np.zeros(counts.size)
         full[design.rows] = means
         return Fit(
-            tuple(self.pairs[one] for one in finite), tuple(self.pairs[one] for one in empty), coefficients, full,
-            math.exp(min(coefficients[0], 700.0)), math.sqrt(max(float(np.linalg.pinv(information)[0, 0]), 0.0)),
+            tuple(self.pairs[one] for one in finite), tuple(self.pairs[one] for one in empty), coefficients, full, design
         )  # fmt: skip
 
     def _exist(self, design: _Design, finite: Sequence[int], empty: Sequence[int], counts: Floats) -> bool:
