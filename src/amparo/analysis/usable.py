@@ -21,11 +21,11 @@ def usable(table: CaptureTable, most_lists: int) -> CaptureTable:
             table = table.without(name)
     if len(table.lists) < FEWEST_LISTS or not table.observed:
         raise NotEstimable(
-            why=_("three lists with persons on them are needed; with fewer it cannot be told whether they depend on each other.")
+            why=_("three lists with persons on them are needed; with fewer nobody can tell whether they depend on each other.")
         )  # fmt: skip
     if len(table.lists) > most_lists:
         raise NotEstimable(
-            why=_("{number} lists are more than this model can weigh ({most}); put small ones that were made the same way into one.")
+            why=_("{number} lists are more than this model can weigh ({most}); put small ones made the same way into one.")
             .format(number=len(table.lists), most=most_lists)
         )  # fmt: skip
     if table.observed > MOST_OBSERVED:
