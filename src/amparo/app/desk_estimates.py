@@ -26,7 +26,7 @@ def choices(session: Session) -> dict[str, Any]:
     for one in told_by_property(session.record, ["victim"], _LOOKED_AT):
         if one.value.startswith("P-") and one.source:
             persons[one.source].add(one.value)
-    ordered = sorted(persons, key=lambda source: (-len(persons[source]), source))
+    ordered = sorted(persons, key=lambda one: (-len(persons[one]) if len(persons[one]) >= SMALL else 0, one))
     labels = session.record.labels(ordered[:_SOURCES])
     terms = vocabulary.load()
     shown = {one: len(persons[one]) if len(persons[one]) >= SMALL else None for one in ordered[:_SOURCES]}

@@ -80,10 +80,12 @@ def disagreements(found: Ensemble) -> list[str]:
                      .format(factor=factor(found.disagreement)))  # fmt: skip
     elif found.disagreement > 1:
         lines.append(_("The models' best figures lie within a factor of {factor}.").format(factor=factor(found.disagreement)))
-    lines += [
-        _("Without the list {name} a model's figure changes by half or more: the estimate hangs on that list.").format(name=one)
-        for one in found.deciding
-    ]
+    if found.deciding:
+        lines.append(
+            _("Leave one list out, and a model's figure changes by half or more: {names}. The estimate hangs on them.").format(
+                names=", ".join(found.deciding)
+            )
+        )
     lines += [
         _("Under another prior the figure of “{model}” changes by half or more: it is the prior that speaks, not the data.")
         .format(model=_(one)) for one in found.swayed
@@ -131,6 +133,9 @@ def _of_run(one: Estimate) -> list[str]:
     if p_values and min(*p_values, 1 - max(p_values)) < _UNLIKELY / 2:
         lines.append(_("{model}: the overlaps it expects are unlike those that were seen; it fits these lists badly.")
                      .format(model=model))  # fmt: skip
+    if told.get("no_independence", 0.0) > _UNLIKELY:
+        lines.append(_("{model}: with a probability of {share} every list depends on every other, and then the overlaps say "
+                       "nothing of the unseen.").format(model=model, share=percent(told["no_independence"])))  # fmt: skip
     if one.high > _WIDE * one.low:
         lines.append(_("{model}: the interval is so wide that it says little more than that there are unseen.")
                      .format(model=model))  # fmt: skip
