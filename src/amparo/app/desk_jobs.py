@@ -230,6 +230,13 @@ def like(session: Session, asked: Mapping[str, Any], progress: Progress) -> Told
     return Told(sentence, found.remarks, {"source": found.item, "groups": groups})
 
 
+def estimate(session: Session, asked: Mapping[str, Any], progress: Progress) -> Told:
+    """How many are unseen, by lists that overlap."""
+    from amparo.app import desk_estimates
+
+    return desk_estimates.estimate(session, asked, progress)
+
+
 JOBS: Final[Mapping[str, Kind]] = {
     "verify": Kind(N_("Verification"), verify, lambda asked: bool(asked.get("identities"))),
     "checkpoint": Kind(N_("Checkpoint"), checkpoint),
@@ -239,5 +246,6 @@ JOBS: Final[Mapping[str, Kind]] = {
     "read": Kind(N_("Reading of files"), read_files),
     "alike": Kind(N_("Files that are like each other"), alike),
     "proofs": Kind(N_("Proofs of one file's time"), proofs),
+    "estimate": Kind(N_("Estimate of the unseen"), estimate),
     "like": Kind(N_("Files that are like one"), like),
 }

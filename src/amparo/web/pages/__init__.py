@@ -13,6 +13,7 @@ from amparo.web.pages import (
     dossiers,
     edits,
     entrance,
+    estimating,
     events,
     home,
     interviews,
@@ -33,5 +34,6 @@ from amparo.web.pages import (
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
     *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
-    *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *events.ROUTES, *edits.ROUTES, *things.ROUTES,
+    *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *estimating.ROUTES, *events.ROUTES, *edits.ROUTES,
+    *things.ROUTES,
 ]  # fmt: skip
