@@ -42,7 +42,8 @@ class Posterior:
     ``lists``: those with persons on them. ``observed``: persons on one or more. ``unseen``, ``width``: (nodes,) int64, the
     first number of unseen persons that a node stands for and how many from there on (1 for the small ones). ``mass``: (nodes,)
     float64, probability of each node, summing to 1. ``graphs``: the graphs with their edges (pairs of indexes of lists),
-    likeliest first; ``probability`` (graphs,) of each. ``tail_mass``: probability beyond the last node, which was left out.
+    likeliest first; ``probability`` (graphs,) of each. ``tail_mass``: probability beyond the last node, which was left out, 1
+    where it cannot be told.
     ``capped``: True if the grid ends where it was told to. ``rhat``: of the walk over graphs, 1 where all were weighed.
     """
 
@@ -220,17 +221,18 @@ def _evidence(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """(graphs,) log probability of each, (nodes,) the posterior of the nodes, and the probability beyond the grid.
 
-    ``weight``: (graphs,) log prior of each graph. Far out a graph's joint falls as a power p of the unseen, so what lies beyond
-    the last node T is f(T) T / (p - 1).
+    ``weight``: (graphs,) log prior of each graph. Far out a graph's joint falls as a power p of the total, so what lies beyond
+    the last node T is f(T) T / (p - 1). Where some graph's still rises at the end that is not known, and 1 is told.
     """
     rows, common = margins.of(grid.middle), margins.common(grid.middle)
-    wide, end = np.log(grid.width), float(grid.middle[-1] + margins.n)
+    wide, ends = np.log(grid.width), np.log(grid.middle[-2:] + margins.n)
     evidence, beyond, parts = np.zeros(len(terms)), np.zeros(len(terms)), []
     doubled = terms.astype(np.float64)
     power = 1.0 - margins.n - terms @ margins.power()
     for some in _chunks(len(terms), grid.first.size):
         joint = doubled[some] @ rows + common + weight[some, None]
-        beyond[some] = joint[:, -1] + math.log(end) - np.log(np.maximum(power[some] - 1.0, _NEGLIGIBLE))
+        fall = np.minimum(power[some], (joint[:, -2] - joint[:, -1]) / (ends[1] - ends[0])) - 1.0
+        beyond[some] = np.where(fall > 0, joint[:, -1] + ends[1] - np.log(np.maximum(fall, _NEGLIGIBLE)), math.inf)
         joint += wide
         most = joint.max()
         shares = np.exp(np.subtract(joint, most, out=joint), out=joint)
@@ -239,7 +241,7 @@ def _evidence(
             parts.append(np.log(shares.sum(axis=0)) + most)
     nodes = logsumexp(np.array(parts), axis=0)
     all_in = logsumexp(evidence)
-    tail = float(np.exp(logsumexp(beyond) - np.logaddexp(all_in, logsumexp(beyond))))
+    tail = 1.0 if np.isinf(beyond).any() else float(np.exp(logsumexp(beyond) - np.logaddexp(all_in, logsumexp(beyond))))
     return evidence - all_in, np.exp(nodes - all_in), tail
 
 
@@ -353,14 +355,14 @@ def _star(k: int, chain: int) -> int:
 
 def posterior(
     table: CaptureTable, *, prior: float | None = None, missing_cap: int | None = None, steps: int = 20_000, seed: int = 1,
-    progress: Progress | None = None,
+    walk: bool | None = None, progress: Progress | None = None,
 ) -> Posterior:  # fmt: skip
     """The posterior of the unseen, averaged over decomposable graphs (Madigan & York 1997, equations 4 to 8).
 
     ``prior``: delta, persons added to each of the 2**k cells, 1/2**k by default; every graph is as likely as another beforehand
     and the total has the prior 1/N. ``missing_cap``: the most unseen persons thought possible; by default the grid grows until
-    less than 1e-5 lies beyond it, to a thousand million at most. ``steps`` of each of four walks over graphs from 7 lists on.
-    Raises NotEstimable.
+    less than 1e-5 lies beyond it, to a thousand million at most. ``walk``: whether to walk over graphs rather than weigh all;
+    by default from 7 lists on, where it must be. ``steps`` of each of the four walks. Raises NotEstimable.
     """
     table = usable(table, MOST_LISTS)
     delta = 0.5 ** len(table.lists) if prior is None else prior
@@ -368,10 +370,11 @@ def posterior(
     within(_("the most unseen"), 1 if missing_cap is None else missing_cap, 1, MOST_UNSEEN)
     within(_("the number of steps"), steps, 10, 10_000_000)
     margins = _Margins(table, delta)
-    if margins.k <= MOST_ENUMERATED:
-        cap, codes, terms, weight, rhat = *_enumerated(margins, missing_cap), 1.0
+    if margins.k <= MOST_ENUMERATED and not walk:
+        cap, known_tail, codes, terms = _enumerated(margins, missing_cap)
+        weight, rhat = np.zeros(codes.size), 1.0
     else:
-        cap = missing_cap or MOST_UNSEEN
+        cap, known_tail = missing_cap or MOST_UNSEEN, 0.0
         coarse = _Grid.to(cap, margins.n, _COARSE)
         codes, terms, weight, rhat = _found(margins, coarse, steps, seed, progress)
     grid = _Grid.to(cap, margins.n, _FINE)
@@ -380,15 +383,15 @@ def posterior(
     pairs = _edges(margins.k)
     graphs = tuple(tuple(pair for number, pair in enumerate(pairs) if int(codes[one]) >> number & 1) for one in order)
     return Posterior(
-        table.lists, margins.n, grid.first, grid.width, mass / mass.sum(), graphs, np.exp(evidence[order]), tail,
+        table.lists, margins.n, grid.first, grid.width, mass / mass.sum(), graphs, np.exp(evidence[order]), max(tail, known_tail),
         cap == (missing_cap or MOST_UNSEEN), rhat,
     )  # fmt: skip
 
 
 def _enumerated(
     margins: _Margins, missing_cap: int | None
-) -> tuple[int, NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]:
-    """How far the grid has to go; codes, terms and prior weights of the graphs that are not negligible."""
+) -> tuple[int, float, NDArray[np.int64], NDArray[np.int8]]:
+    """How far the grid has to go and what lies beyond it; codes and terms of the graphs that are not negligible."""
     codes, terms = chordal_graphs(margins.k)
     cap = missing_cap or min(_FIRST_CAP * margins.n, MOST_UNSEEN)
     while True:
@@ -398,7 +401,7 @@ def _enumerated(
         cap = min(cap * _FIRST_CAP, MOST_UNSEEN)
     order = np.argsort(evidence)
     kept = np.sort(order[np.cumsum(np.exp(evidence[order])) > _NEGLIGIBLE])
-    return cap, codes[kept], terms[kept], np.zeros(kept.size)
+    return cap, tail, codes[kept], terms[kept]
 
 
 def estimate(
