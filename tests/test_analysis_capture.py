@@ -31,8 +31,11 @@ def test_leaving_a_list_out_is_never_having_made_it(members):
 
 @pytest.mark.parametrize(
     ("text", "where"),
-    [("", "row 1"), ("a,b\n1,1", "row 1"), ("a,b,Freq\n1,2,3", "row 2"), ("a,b,Freq\n1,0,-3", "row 2"), ("a,b,Freq\n0,0,3", "row 2"),
-     ("a,b,Freq\n1,0,3\n1,0", "row 3"), ("a,a,Freq\n1,0,3", "lists"), ("a,b,Freq\n1,0,99999999999999", "row 2"), ("a,b,Freq\n1,0,²", "row 2")],
+    [
+        ("", "row 1"), ("a,b\n1,1", "row 1"), ("a,b,Freq\n1,2,3", "row 2"), ("a,b,Freq\n1,0,-3", "row 2"),
+        ("a,b,Freq\n0,0,3", "row 2"), ("a,b,Freq\n1,0,3\n1,0", "row 3"), ("a,a,Freq\n1,0,3", "lists"),
+        ("a,b,Freq\n1,0,99999999999999", "row 2"), ("a,b,Freq\n1,0,²", "row 2"),
+    ],
 )  # fmt: skip
 def test_a_broken_table_is_refused_with_its_row(text, where):
     """Every malformed table gets one sentence that names the row."""

@@ -36,8 +36,8 @@ class NotEstimable(BadInput):
 class CaptureTable:
     """Counts of persons by the lists they stand on.
 
-    ``lists``: names of the k lists. ``patterns``: (cells, k) uint8, 1 where the list knows them, no row of zeros, each row once,
-    sorted. ``counts``: (cells,) int64, persons with that pattern; cells that nobody has need not be there.
+    ``lists``: names of the k lists. ``patterns``: (cells, k) uint8, 1 where the list knows them, no row of zeros, each row
+    once, sorted. ``counts``: (cells,) int64, persons with that pattern; cells that nobody has need not be there.
     """
 
     lists: tuple[str, ...]
@@ -114,11 +114,13 @@ def _cells(rows: Iterator[list[str]], width: int) -> Iterator[tuple[list[int], i
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How many there are in all, by one model: draws of the posterior or of the bootstrap, and what tells whether to believe them.
+    """How many there are in all, by one model: draws of the posterior or of the bootstrap, and what tells whether to
+    believe them.
 
-    ``draws``: (draws,) float64 of the total, the observed among them. ``point``: the model's own best figure (the posterior median
-    unless the model says otherwise). ``low``, ``high``: bounds of the ``level`` interval. ``diagnostics``: figures by name (ess,
-    ess_tail, rhat, overlap p-values ...). ``settings``: every prior, seed and number of draws, so that it can be made again.
+    ``draws``: (draws,) float64 of the total, the observed among them. ``point``: the model's own best figure (the posterior
+    median unless the model says otherwise). ``low``, ``high``: bounds of the ``level`` interval. ``diagnostics``: figures by
+    name (ess, ess_tail, rhat, overlap p-values ...). ``settings``: every prior, seed and number of draws, so that it can be
+    made again.
     """
 
     model: str

@@ -383,8 +383,8 @@ def posterior(
     pairs = _edges(margins.k)
     graphs = tuple(tuple(pair for number, pair in enumerate(pairs) if int(codes[one]) >> number & 1) for one in order)
     return Posterior(
-        table.lists, margins.n, grid.first, grid.width, mass / mass.sum(), graphs, np.exp(evidence[order]), max(tail, known_tail),
-        cap == (missing_cap or MOST_UNSEEN), rhat,
+        table.lists, margins.n, grid.first, grid.width, mass / mass.sum(), graphs, np.exp(evidence[order]),
+        max(tail, known_tail), cap == (missing_cap or MOST_UNSEEN), rhat,
     )  # fmt: skip
 
 

@@ -34,8 +34,8 @@ class Effort:
 
     chains: int = 4
     draws: int = 1000
-    burn_in: int = 10_000
-    thin: int = 25
+    burn_in: int = 1000
+    thin: int = 3
     bootstrap: int = 500
     graph_draws: int = 10_000
 
@@ -47,7 +47,7 @@ class Effort:
         return replace(self, chains=2, **share)
 
 
-QUICK: Final = Effort(chains=2, draws=500, burn_in=4_000, thin=10, bootstrap=200, graph_draws=4_000)
+QUICK: Final = Effort(chains=2, draws=500, burn_in=500, thin=2, bootstrap=200, graph_draws=4_000)
 """For sensitivity, where a change of half as much again is looked for and not a third digit."""
 
 

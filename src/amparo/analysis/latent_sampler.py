@@ -1,14 +1,14 @@
 """One Markov chain over the latent classes, compiled: what ``latent_class`` runs four of.
 
-Invariant: every step leaves the posterior of Manrique-Vallier (2016, Biometrics 72, section 3) as it is; nothing is approximated but
-by the number of draws. The state is (x, v, alpha, missing): ``x[j, k]`` the logit of the chance that list j knows a person of class
-k, ``v[k]`` the logit of the k-th stick (both in logits, so that no chance rounds to 0 or 1), alpha of the Dirichlet process, and
-how many persons nobody's list knows.
+Invariant: every step leaves the posterior of Manrique-Vallier (2016, Biometrics 72, section 3) as it is; nothing is
+approximated but by the number of draws. The state is (x, v, alpha, missing): ``x[j, k]`` the logit of the chance that list j
+knows a person of class k, ``v[k]`` the logit of the k-th stick (both in logits, so that no chance rounds to 0 or 1), alpha of
+the Dirichlet process, and how many persons nobody's list knows.
 
-Four kinds of step make one sweep. *Gibbs*: the data augmentation of the paper, over cells instead of persons. *Hamiltonian* (Neal
-2011, Handbook of MCMC, chapter 5): all of x and v at once, with classes of persons and the number of the missing summed out, along
-the ridge on which a faint class grows as its chances fall and on which Gibbs alone creeps. *Swap* of neighbouring classes
-(Papaspiliopoulos & Roberts 2008, Biometrika 95, section 3.4). *Alpha* from its conditional, with weights held.
+Four kinds of step make one sweep. *Gibbs*: the data augmentation of the paper, over cells instead of persons. *Hamiltonian*
+(Neal 2011, Handbook of MCMC, chapter 5): all of x and v at once, with classes of persons and the number of the missing summed
+out, along the ridge on which a faint class grows as its chances fall and on which Gibbs alone creeps. *Swap* of neighbouring
+classes (Papaspiliopoulos & Roberts 2008, Biometrika 95, section 3.4). *Alpha* from its conditional, with weights held.
 """
 
 import math
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 _LIKELY_ACCEPTED: Final = 0.8
-_COLD: Final = 10.0
+_TRAJECTORY: Final = 1.2  # how far a Hamiltonian step goes, in logits; their prior has a standard deviation of 1.8
+_MOST_LEAPS: Final = 48
+_BEYOND_REACH: Final = 1e15
 
 
 @njit(cache=True, nogil=True)
@@ -66,7 +68,7 @@ def binomial(n: int, p: float) -> int:
             us = 0.5 - abs(u)
             if us <= 0.0:
                 continue
-            k = int(math.floor((2.0 * a / us + b) * u + n * q + 0.5))
+            k = math.floor((2.0 * a / us + b) * u + n * q + 0.5)
             if k < 0 or k > n:
                 continue
             bound = top - math.lgamma(k + 1.0) - math.lgamma(n - k + 1.0) + (k - mode) * math.log(q / (1.0 - q))
@@ -96,7 +98,7 @@ def _weights(x: Floats, v: Floats, on: Floats, off: Floats, nu: Floats) -> None:
 
 @njit(cache=True, nogil=True)
 def _gradient(
-    cells: NDArray[np.uint8], counts: Floats, heat: float, x: Floats, v: Floats, alpha: float,
+    cells: NDArray[np.uint8], counts: NDArray[np.int64], x: Floats, v: Floats, alpha: float,
     gx: Floats, gv: Floats, on: Floats, off: Floats, nu: Floats, like: Floats, mass: Floats,
 ) -> float:  # fmt: skip
     """The gradient into gx, gv; returns the log-likelihood of the observed with the missing summed out: each cell's chance over
@@ -160,15 +162,12 @@ def _log_prior(x: Floats, v: Floats, alpha: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _missing(observed: int, seen: float, most: int, before: int) -> int:
-    """How many are missing: negative binomial (section 3.2), as a Poisson of a gamma; ``before`` where the draw exceeds ``most``
-    (an independence step of Metropolis, exact for the truncated law); a mean beyond reach is not drawn.
+def _missing(observed: int, seen: float) -> int:
+    """How many are missing: negative binomial (section 3.2), as a Poisson of a gamma; where a Poisson is too large to be drawn
+    its mean is told, which differs by less than one part in a million.
     """
     mean = np.random.standard_gamma(float(observed)) * (1.0 - seen) / max(seen, 1e-300)
-    if mean > 2.0 * most + 1000.0:
-        return before
-    drawn = np.random.poisson(mean)
-    return drawn if drawn <= most else before
+    return int(np.random.poisson(mean)) if mean < 1e12 else int(min(mean, _BEYOND_REACH))
 
 
 @njit(cache=True, nogil=True)
@@ -189,7 +188,7 @@ def _gibbs(
     cells: NDArray[np.uint8], counts: NDArray[np.int64], x: Floats, v: Floats, alpha: float, missing: int,
     on: Floats, off: Floats, nu: Floats, like: Floats, held: Floats, known: Floats,
 ) -> None:  # fmt: skip
-    """Persons into classes, cell by cell and the missing with them; then every chance and stick given the classes (section 3.2)."""
+    """Persons into classes, cell by cell and the missing with them; then chances and sticks given the classes (section 3.2)."""
     lists, classes = x.shape
     _weights(x, v, on, off, nu)
     held[:] = 0.0
@@ -245,3 +244,80 @@ def _swap(x: Floats, v: Floats, alpha: float) -> None:
                 continue
         for j in range(lists):
             x[j, k], x[j, k + 1] = x[j, k + 1], x[j, k]
+
+
+@njit(cache=True, nogil=True)
+def _leapt(
+    cells: NDArray[np.uint8], counts: NDArray[np.int64], x: Floats, v: Floats, alpha: float, step: float, leaps: int,
+    on: Floats, off: Floats, nu: Floats, like: Floats, mass: Floats, gx: Floats, gv: Floats,
+) -> float:  # fmt: skip
+    """A Hamiltonian step of ``leaps`` leaps (Neal 2011, section 5.3.2); x and v move if it is accepted. Returns the chance."""
+    new_x, new_v = x.copy(), v.copy()
+    before = _gradient(cells, counts, x, v, alpha, gx, gv, on, off, nu, like, mass) + _log_prior(x, v, alpha)
+    px, pv = np.empty_like(x), np.empty_like(v)
+    for j in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            px[j, k] = np.random.standard_normal()
+    for k in range(v.size):
+        pv[k] = np.random.standard_normal()
+    energy = before - 0.5 * ((px * px).sum() + (pv * pv).sum())
+    after = -np.inf
+    for _leap in range(leaps):
+        px += 0.5 * step * gx
+        pv += 0.5 * step * gv
+        new_x += step * px
+        new_v += step * pv
+        after = _gradient(cells, counts, new_x, new_v, alpha, gx, gv, on, off, nu, like, mass)
+        if after == -np.inf:
+            return 0.0
+        px += 0.5 * step * gx
+        pv += 0.5 * step * gv
+    after += _log_prior(new_x, new_v, alpha)
+    chance = math.exp(min(0.0, after - 0.5 * ((px * px).sum() + (pv * pv).sum()) - energy))
+    if np.random.random() < chance:
+        x[:] = new_x
+        v[:] = new_v
+    return chance
+
+
+@njit(cache=True, nogil=True)
+def _alpha(v: Floats, shape: float, rate: float) -> float:
+    """The concentration given the sticks: Gamma(shape + K - 1, rate - sum of log(1 - stick)) (section 3.2)."""
+    for one in v:
+        rate += _soft(one)
+    return math.exp(_log_gamma(shape + v.size)) / rate
+
+
+@njit(cache=True, nogil=True)
+def run(
+    cells: NDArray[np.uint8], counts: NDArray[np.int64], x: Floats, v: Floats, tuned: Floats, shape: float, rate: float,
+    seed: int, thin: int, learn: bool, leap: bool, totals: NDArray[np.int64], kept_x: Floats, kept_v: Floats,
+) -> None:  # fmt: skip
+    """``totals.size`` draws of a chain, every ``thin``-th sweep kept; x, v and ``tuned`` go on where they were.
+
+    ``cells``: (cells, lists) patterns with ``counts``. ``x``: (lists, classes), ``v``: (classes - 1,) logits. ``tuned``:
+    (alpha, logarithm of the Hamiltonian step, steps learnt from). ``learn``: adapt the step (only before draws are used;
+    Robbins & Monro 1951). ``leap``: with Hamiltonian steps; without them the sampler of the paper is left. Out: ``totals``
+    (draws,) persons in all, ``kept_x`` (draws, lists, classes) and ``kept_v`` of each draw.
+    """
+    np.random.seed(seed)
+    classes = x.shape[1]
+    on, off, gx, known = np.empty_like(x), np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    nu, like, mass, held, gv = np.empty(classes), np.empty(classes), np.empty(classes), np.empty(classes), np.empty(classes - 1)
+    observed = counts.sum()
+    for draw in range(totals.size):
+        missing = 0
+        for _sweep in range(thin):
+            missing = _missing(observed, _seen(x, v, on, off, nu))
+            _gibbs(cells, counts, x, v, tuned[0], missing, on, off, nu, like, held, known)
+            if leap:
+                step = math.exp(tuned[1]) * (0.8 + 0.4 * np.random.random())
+                leaps = min(_MOST_LEAPS, max(1, int(_TRAJECTORY / step)))
+                chance = _leapt(cells, counts, x, v, tuned[0], step, leaps, on, off, nu, like, mass, gx, gv)
+                if learn:
+                    tuned[2] += 1.0
+                    tuned[1] = min(0.0, tuned[1] + (chance - _LIKELY_ACCEPTED) * tuned[2] ** -0.6)
+            _swap(x, v, tuned[0])
+            tuned[0] = _alpha(v, shape, rate)
+        totals[draw] = observed + _missing(observed, _seen(x, v, on, off, nu))
+        kept_x[draw], kept_v[draw] = x, v

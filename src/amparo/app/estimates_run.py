@@ -13,7 +13,7 @@ from amparo.app.session import check_stop
 
 _EFFORTS: Final = {
     "quick": ensemble.QUICK, "usual": Effort(),
-    "long": Effort(chains=4, draws=2500, burn_in=100_000, thin=100, bootstrap=2000, graph_draws=40_000),
+    "long": Effort(chains=4, draws=5000, burn_in=5000, thin=5, bootstrap=2000, graph_draws=40_000),
 }  # fmt: skip
 
 
