@@ -34,9 +34,9 @@ def test_chains_that_disagree_in_place_or_in_spread_are_found() -> None:
     """R-hat is near 1 for chains of one distribution, and not for a shifted one, a wider one or a drifting one."""
     draws = walk(0.3, 4, 2000, seed=3)
     assert 0.999 < diagnostics.rhat(draws) < 1.005
-    for spoil in (lambda x: x + 1, lambda x: x * 3):
+    for shift, factor in ((1.0, 1.0), (0.0, 3.0)):
         spoiled = draws.copy()
-        spoiled[0] = spoil(spoiled[0])
+        spoiled[0] = spoiled[0] * factor + shift
         assert diagnostics.rhat(spoiled) > 1.03
     assert diagnostics.rhat(draws + np.linspace(0, 3, 2000)) > 1.1
 

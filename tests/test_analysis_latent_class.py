@@ -146,7 +146,7 @@ def test_settings_out_of_bounds_are_refused() -> None:
     """No class, no draw or a negative prior has a sentence that names the bounds."""
     for wrong in ({"classes": 0}, {"draws": 0}, {"shape": -1.0}, {"thin": 0}, {"chains": 65}, {"level": 1.0}):
         with pytest.raises(NotEstimable, match="between"):
-            estimate(SMALL, **wrong)  # type: ignore[arg-type]
+            estimate(SMALL, **wrong)
 
 
 def test_a_list_that_nobody_is_on_changes_nothing() -> None:
