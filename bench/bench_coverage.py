@@ -74,7 +74,8 @@ def linkage(rng: np.random.Generator) -> tuple[int, CaptureTable, list[CaptureTa
     several, alone = np.argwhere(on & (on.sum(axis=1, keepdims=True) > 1)), np.argwhere(on & (on.sum(axis=1, keepdims=True) == 1))
     chance = rng.beta(4, 2, len(several) // 5)
     true = rng.random(len(chance)) < chance
-    seeming, asked = on.copy(), []
+    seeming = on.copy()
+    asked: list[tuple[int, int]] = []
     for person, which in rng.permutation(several):
         if len(asked) < true.sum() and person not in [one for one, _list in asked]:
             asked.append((person, which))
