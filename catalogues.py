@@ -34,6 +34,9 @@ def messages() -> Iterator[str | tuple[str, ...]]:
                 yield from _told(found)
     for path in sorted((ROOT / "record" / "terms").glob("*.yaml")):
         yield from _labels(yaml.safe_load(path.read_text(encoding="utf-8")))
+    rules = yaml.safe_load((ROOT / "verify" / "rules.yaml").read_text(encoding="utf-8"))
+    for rule in (*rules["contradictions"], *rules["undercuts"]):
+        yield from (rule["id"], rule["sentence"])
 
 
 def _told(found: object) -> Iterator[str | tuple[str, ...]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from amparo.app import desk_assess, desk_edit, desk_events, desk_items, desk_people, desk_searches, marking, people
+from amparo.app import checking, desk_assess, desk_edit, desk_events, desk_items, desk_people, desk_searches, marking, people
 from amparo.app.session import Session
 
 
@@ -27,6 +27,10 @@ def _link(session: Session, asked: Mapping[str, Any]) -> str:
 
 def _assess(session: Session, asked: Mapping[str, Any]) -> str:
     return desk_assess.assess(session, **asked)
+
+
+def _put_findings(session: Session, asked: Mapping[str, Any]) -> list[str]:
+    return checking.put(session, asked["found"])
 
 
 def _save_search(session: Session, asked: Mapping[str, Any]) -> str:
@@ -47,6 +51,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "edit": Act(desk_edit.save),
     "link": Act(_link),
     "assess": Act(_assess),
+    "put findings": Act(_put_findings),
     "save search": Act(_save_search),
     "mark": Act(marking.mark),
     "event": Act(desk_events.record),

@@ -237,6 +237,22 @@ def estimate(session: Session, asked: Mapping[str, Any], progress: Progress) -> 
     return desk_estimates.estimate(session, asked, progress)
 
 
+def check(session: Session, asked: Mapping[str, Any], progress: Progress) -> Told:
+    """Claims that cannot both hold, and claims that are undercut."""
+    from amparo.app import checking
+
+    def told(done: int, total: int, what: str) -> None:
+        session.keep_alive()
+        progress(done, total, what)
+
+    found = checking.check(session, level=asked["level"], progress=told)
+    total = sum(found.counts.values())
+    sentence = ngettext("{n} finding; each is a question to weigh.", "{n} findings; each is a question to weigh.", total)
+    if not total:
+        sentence = _("Nothing was found that cannot hold together, and nothing that is undercut.")
+    return Told(sentence.format(n=total), [], checking.data(found))
+
+
 JOBS: Final[Mapping[str, Kind]] = {
     "verify": Kind(N_("Verification"), verify, lambda asked: bool(asked.get("identities"))),
     "checkpoint": Kind(N_("Checkpoint"), checkpoint),
@@ -247,5 +263,6 @@ JOBS: Final[Mapping[str, Kind]] = {
     "alike": Kind(N_("Files that are like each other"), alike),
     "proofs": Kind(N_("Proofs of one file's time"), proofs),
     "estimate": Kind(N_("Estimate of the unseen"), estimate),
+    "check": Kind(N_("Look for contradictions"), check),
     "like": Kind(N_("Files that are like one"), like),
 }

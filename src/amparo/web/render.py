@@ -3,7 +3,7 @@
 Invariant: nothing a user or a source wrote reaches a page unescaped; there is no ``|safe`` and no script or style in a page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -32,10 +32,18 @@ def _environment() -> jinja2.Environment:
     )  # fmt: skip
     made.install_gettext_callables(i18n._, i18n.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {"number": number, "moment": moment, "term": term, "property": property_label, "kind": kind_label}
-    made.filters |= {"done": done, "word": word}
+    made.filters |= {"done": done, "word": word, "grouped": grouped}
     made.tests["handle"] = ids.is_handle
     made.globals["version"] = __version__
     return made
+
+
+def grouped(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[Any, list[tuple[int, Mapping[str, Any]]]]]:
+    """Rows by one of their values, in the order they come, each with its place in the whole list."""
+    found: dict[Any, list[tuple[int, Mapping[str, Any]]]] = {}
+    for at, row in enumerate(rows):
+        found.setdefault(row[name], []).append((at, row))
+    return list(found.items())
 
 
 def number(value: float) -> str:

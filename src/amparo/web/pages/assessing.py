@@ -16,6 +16,7 @@ from amparo.kernel.errors import AmparoError
 from amparo.record.model import LINKS
 from amparo.web import forms
 from amparo.web.addresses import HandleConvertor
+from amparo.web.pages.jobs import address, jobs_of
 from amparo.web.render import page, page_number, see
 
 
@@ -31,6 +32,21 @@ register_url_convertor("assessment", AssessmentConvertor())
 async def queue(request: Request) -> Response:
     found = await request.app.state.desk.do(desk_assess.queue, page_number(request))
     return page(request, "assess_queue", {"work": found})
+
+
+async def look(request: Request) -> Response:
+    """Let the rules look through the record."""
+    return see(address(jobs_of(request).start("check", {"level": "probable"})))
+
+
+async def put(request: Request) -> Response:
+    """Record the chosen findings of a work as links; contradictions then wait in the queue."""
+    form = await forms.read(request)
+    job = jobs_of(request).get(request.path_params["id"])
+    findings = job.data.get("findings", [])
+    chosen = {int(value) for value in form.all("finding") if value.isascii() and value.isdigit() and len(value) < 9}
+    await request.app.state.desk.act("put findings", found=[one for at, one in enumerate(findings) if at in chosen])
+    return see("/assess")
 
 
 async def choose(request: Request) -> Response:
@@ -107,6 +123,7 @@ class ClaimConvertor(HandleConvertor):
 register_url_convertor("claim", ClaimConvertor())
 
 ROUTES: Final = [
+    Route("/assess/look", look, methods=["POST"]), Route("/assess/found/{id}", put, methods=["POST"]),
     Route("/assess", queue), Route("/assess", choose, methods=["POST"]), Route("/assess/{of:claim}/{to:claim}", pair),
     Route("/assess/{of:claim}/{to:claim}", decide, methods=["POST"]), Route("/{handle:assessment}", assessment),
     Route("/{handle:claim}/link", show_link), Route("/{handle:claim}/link", link, methods=["POST"]),
