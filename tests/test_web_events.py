@@ -72,6 +72,16 @@ def test_a_form_sent_twice_is_recorded_once(pages: Pages, shell: Shell) -> None:
     assert shell.amparo("status")["counts"] == counts
 
 
+def test_a_double_click_is_recorded_once_and_another_form_apart(pages: Pages, shell: Shell) -> None:
+    """Three sendings at the same moment make one event; another form with the same mark makes its own."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _n: record(pages, once="double"), range(3)))
+    assert len({answer.headers["location"] for answer in answers}) == 1
+    assert record(pages, once="double", label="Another made-up raid").headers["location"] != answers[0].headers["location"]
+
+
 def test_acts_are_added_to_an_event_and_change_nothing_of_it(pages: Pages, shell: Shell) -> None:
     """`/E-…/acts` adds claims; what was recorded of the event stands as it stood."""
     event = record(pages, once="base").headers["location"]
@@ -214,6 +224,22 @@ def test_a_choice_against_another_version_than_the_newest_does_not_count(pages: 
     assert of_event(shell, event, "occurred") == third
 
 
+def test_what_was_typed_survives_a_colleague_and_a_slip_at_once(pages: Pages, shell: Shell) -> None:
+    """A form that is refused for one row keeps what was typed for another that somebody corrected; then both are shown."""
+    event = record(pages, once="both").headers["location"]
+    day, kind = of_event(shell, event, "occurred"), of_event(shell, event, "event type")
+    theirs = shell.amparo("correct", day, "--set", "text=theirs", "--reason", "x")["handle"]
+    slip = {f"c.{day}.text": "my long and careful text", f"c.{kind}.value": "dancing"}
+    choice = {f"choice.{day}": f"mine {theirs}"}
+    for fields in (slip, {**slip, f"c.{kind}.value": "raid", f"c.{day}.valid": "someday", **choice}):
+        refused = edited(pages, event, fields)
+        assert refused.status == 422 and "my long and careful text" in refused.text and theirs in refused.text
+        assert f'name="c.{day}.text"' in refused.text and f'name="c.{theirs}.text"' not in refused.text
+    assert edited(pages, event, {f"c.{day}.text": "my long and careful text"}).status == 409
+    unchanged = edited(pages, event, {f"c.{day}.text": "The house was searched.", f"c.{kind}.value": "dancing"})
+    assert f'name="c.{theirs}.text"' in unchanged.text, "what was not changed is shown as it stands"
+
+
 def test_a_label_that_somebody_changed_is_shown_with_both(pages: Pages, shell: Shell) -> None:
     """The label is asked about like a claim, and the choice holds only against the label that was shown."""
     event = record(pages, once="label").headers["location"]
@@ -264,6 +290,96 @@ def test_what_is_about_another_person_now_is_erased_with_that_person(pages: Page
     assert of_event(shell, act, "victim") != claim
     shell.amparo("erase", other, "--authority", "asked for", "--yes")
     assert not [one for one in shell.amparo("show", act)["claims"] if one["property"] == "victim"]
+
+
+def test_attack_the_editor_of_an_event_reaches_nothing_else(pages: Pages, shell: Shell) -> None:
+    """No label for a person or an act through the editor's address, no claim of another event, no field it does not offer."""
+    event, other = (record(pages, once=once).headers["location"] for once in ("mine", "other"))
+    person = next(one["value"] for one in shell.amparo("show", act_of(shell, event))["claims"] if one["property"] == "victim")
+    before = shell.amparo("status")["counts"]
+    for address in (f"/{person}", f"/{act_of(shell, event)}", "/E-99999"):
+        assert pages.ask(f"{address}/edit", {"label": "John", "seen": "", "reason": "x"}).status in (404, 422), address
+    theirs = of_event(shell, other, "occurred")
+    assert "no claim about" in edited(pages, event, {f"c.{theirs}.text": "changed"}).sentence
+    own = of_event(shell, event, "occurred")
+    assert edited(pages, event, {f"c.{own}.stance": "denial", f"c.{own}.subject": other.strip("/")}).status == 422
+    assert shell.amparo("status")["counts"] == before
+
+
+def act_of(shell: Shell, event: str) -> str:
+    found = shell.amparo("show", event.strip("/"))
+    return str(next(part for part in found["parts"] if part.startswith("A-")))
+
+
+def test_what_was_retracted_meanwhile_is_not_brought_back(pages: Pages, shell: Shell) -> None:
+    """A claim that its witness took back stays so: who edits it is told by which link, and keeps what was typed."""
+    event = record(pages, once="retracted").headers["location"]
+    day, kind = of_event(shell, event, "occurred"), of_event(shell, event, "event type")
+    shell.amparo("link", kind, "retracts", day, "--reason", "the witness took it back")
+    refused = edited(pages, event, {f"c.{day}.text": "my words"})
+    assert refused.status == 422 and "the witness took it back" in refused.sentence and "my words" in refused.text
+    assert pages.ask(f"/{day}/correct", {"text": "my words", "reason": "x"}).status == 422
+    assert shell.amparo("correct", day, "--set", "text=x", "--reason", "x", code=4)["error"] == "Retracted"
+
+
+def test_grounds_are_not_shown_of_many_acts_at_once(pages: Pages, shell: Shell) -> None:
+    """Words that name a ground are left out of the editor and opened one by one; saving the form does not touch them."""
+    event = record(pages, once="ground").headers["location"]
+    act = act_of(shell, event)
+    kind = next(one["handle"] for one in shell.amparo("show", act)["claims"] if one["property"] == "type of act")
+    words = "Beaten because he was gay."
+    newer = shell.amparo("correct", kind, "--set", f"text={words}", "--reason", "x")["handle"]
+    shown = pages.ask(f"{event}/edit").text
+    assert words not in shown and "gay" not in shown and f"/{newer}/correct" in shown and f"c.{newer}.text" not in shown
+
+
+def test_typing_is_use(pages: Pages) -> None:
+    """What a page tells while somebody types is answered while the workspace is open, and is no page."""
+    assert pages.ask("/typed", {}).status == 204 and pages.ask("/typed").status in (404, 405)
+
+
+def test_what_is_emptied_is_told_and_never_half_taken(pages: Pages, shell: Shell) -> None:
+    """An emptied label, value or subject is refused with a sentence; nothing of the form is recorded."""
+    event = record(pages, once="empty").headers["location"]
+    kind = of_event(shell, event, "event type")
+    before = shell.amparo("status")["counts"]
+    assert edited(pages, event, {}, label="  ", seen="A made-up raid").status == 422
+    assert edited(pages, event, {f"c.{kind}.value": "", f"c.{kind}.text": "new words"}).status == 422
+    assert pages.ask(f"/{kind}/correct", {"subject": "", "reason": "x"}).status == 422
+    assert shell.amparo("status")["counts"] == before
+
+
+def test_a_handle_written_short_is_the_same_claim(pages: Pages, shell: Shell) -> None:
+    """/C-7/correct is /C-0007/correct: it is saved, and no conflict is made up."""
+    event = record(pages, once="short").headers["location"]
+    day = of_event(shell, event, "occurred")
+    short = f"C-{int(day.removeprefix('C-'))}"
+    answer = pages.ask(f"/{short}/correct", {"text": "Searched, they say.", "reason": "x"})
+    assert answer.status == 303, answer.sentence
+
+
+def test_only_claims_are_corrected(pages: Pages, shell: Shell) -> None:
+    """The page of correction says that there is no such claim for a person, an act or an event; it does not fail."""
+    event = record(pages, once="only").headers["location"]
+    for address in (event, f"/{act_of(shell, event)}"):
+        assert pages.ask(f"{address}/correct").status == 404
+        assert pages.ask(f"{address}/correct", {"text": "x", "reason": "x"}).status in (404, 422)
+
+
+def test_attack_unseen_characters_are_left_out(pages: Pages, shell: Shell) -> None:
+    """A NUL and an override of direction, which make words look like others, do not get into the record."""
+    event = record(pages, once="unseen").headers["location"]
+    assert edited(pages, event, {}, label="a\x00b\u202ec", seen="A made-up raid").status == 303
+    assert shell.amparo("show", event.strip("/"))["entity"]["label"] == "abc"
+
+
+def test_attack_a_forged_choice_leads_nowhere_else(pages: Pages, shell: Shell) -> None:
+    """Where a saved form leads is never taken from the form."""
+    event = record(pages, once="redirect").headers["location"]
+    day = of_event(shell, event, "occurred")
+    newer = shell.amparo("correct", day, "--set", "text=second", "--reason", "x")["handle"]
+    answer = pages.ask(f"/{day}/correct", {"text": "second", "reason": "x", f"choice.{day}": "x /evil.example"})
+    assert answer.status == 303 and answer.headers["location"] == f"/{newer}"
 
 
 def test_attack_a_script_in_two_versions_is_words(pages: Pages, shell: Shell) -> None:

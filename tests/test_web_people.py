@@ -314,7 +314,7 @@ def test_consent_is_given_shown_and_taken_back(pages: Pages) -> None:
     """What is allowed now stands in a table; a part or all of it is taken back by one button; what was given stays listed."""
     handle = register(pages)
     give = [("do", "give"), ("purposes", "complaint"), ("purposes", "prosecution"), ("audiences", "court"),
-            ("audiences", "un body"), ("until", "2099"), ("how", "in writing")]  # fmt: skip
+            ("audiences", "un body"), ("until", "2099"), ("how", "in writing"), ("seen", "0")]  # fmt: skip
     form = "application/x-www-form-urlencoded"
     answer = pages.ask(f"/{handle}/consent", method="POST", body=urlencode(give), Content_Type=form)
     assert answer.status == 303
@@ -330,10 +330,24 @@ def test_consent_is_given_shown_and_taken_back(pages: Pages) -> None:
     assert "by telephone" in text
 
 
+def test_attack_a_form_left_open_gives_nothing_again_that_was_taken_back(pages: Pages) -> None:
+    """A consent form that was open while somebody recorded a withdrawal is shown again with what is allowed now."""
+    handle = register(pages)
+    give = {"do": "give", "purposes": "record", "audiences": "team", "seen": "0"}
+    assert pages.ask(f"/{handle}/consent", give).status == 303
+    assert 'name="seen" value="1"' in pages.ask(f"/{handle}/consent").text
+    assert pages.ask(f"/{handle}/consent", {"do": "withdraw", "source": "", "how": "called us"}).status == 303
+    for seen in ("0", "1", ""):
+        stale = pages.ask(f"/{handle}/consent", {**give, "seen": seen})
+        assert stale.status == 422 and "while this form was open" in stale.sentence
+        assert 'name="seen" value="2"' in stale.text and _allowed(stale.text) == set()
+    assert pages.ask(f"/{handle}/consent", {**give, "seen": "2"}).status == 303
+
+
 def test_half_a_consent_and_a_wrong_one_are_refused(pages: Pages) -> None:
     """A purpose without an audience, a word that is none, a date that is none, a sealed name: nothing is recorded."""
     handle = register(pages)
-    whole = {"do": "give", "purposes": "complaint", "audiences": "court"}
+    whole = {"do": "give", "purposes": "complaint", "audiences": "court", "seen": "0"}
     for wrong in ({"audiences": ""}, {"purposes": SCRIPT}, {"until": "soon"}, {"source": "S-0999"}, {"source": SCRIPT},
                   {"how": f"{NAME} wrote it"}):  # fmt: skip
         answer = pages.ask(f"/{handle}/consent", {**whole, **wrong})

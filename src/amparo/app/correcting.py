@@ -16,6 +16,7 @@ from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_, _
 from amparo.record import vocabulary
 from amparo.record.model import ACCESS, POLARITIES, STANCES, VOLUNTARINESS, Claim
+from amparo.record.view import RETRACTED
 
 CORRECTABLE: Final = ("text", "value", "valid", "place", "subject", "polarity", "access", "voluntariness", "stance", "locator")
 
@@ -26,6 +27,11 @@ class Superseded(BadInput):
 
 class NothingCorrected(BadInput):
     template = N_("{handle} says just that already; nothing was changed. Say with --set what to correct.")
+
+
+class Retracted(BadInput):
+    template = N_("{handle} was retracted ({link}: {reason}) and does not stand any more, so it is not corrected. If it is "
+                  "said again, record it as a new claim. Nothing was changed.")  # fmt: skip
 
 
 class NotSaidOf(BadInput):
@@ -52,7 +58,8 @@ def correct(session: Session, handle: str, fields: dict[str, str], reason: str) 
 def put_corrections(session: Session, change: Change, fields: Mapping[str, dict[str, str]], reason: str) -> list[str]:
     """Add to a change a claim in place of each handle, with ``fields`` (of CORRECTABLE) corrected; the new handles.
 
-    Raises Empty, NothingCorrected, UnknownHandle, NotOneOf, NotSaidOf, BadDate, NameInWords and what ``value_of`` raises.
+    Raises Retracted, Empty, NothingCorrected, UnknownHandle, NotOneOf, NotSaidOf, BadDate, NameInWords and what ``value_of``
+    raises.
     """
     if not reason.strip():
         raise Empty(field="reason")
@@ -62,6 +69,9 @@ def put_corrections(session: Session, change: Change, fields: Mapping[str, dict[
         old = session.record.claim(handle)
         if old is None:
             raise UnknownHandle(handle=handle)
+        if old.status == RETRACTED:
+            by = next((link for link in session.record.links(handle) if link.kind == "retracts" and link.to == handle), None)
+            raise Retracted(handle=handle, link=by.handle if by else "", reason=by.reason if by else "")
         corrected = replace(
             _corrected(session, old.claim, changed), handle=change.allocate("claim"), supersedes=handle, reason=reason.strip(),
             key="", recorded=now_ms(),
@@ -92,6 +102,8 @@ def _corrected(session: Session, old: Claim, fields: dict[str, str]) -> Claim:
 def _check_corrections(session: Session, property: str, fields: dict[str, str]) -> None:
     if fields.get("valid"):
         fields["valid"] = dates.parse(fields["valid"]).text
+    if not fields.get("subject", "-").strip():
+        raise Empty(field="subject")
     for name, kind in (("place", "place"), ("subject", "")):
         if fields.get(name):
             fields[name] = require(session, fields[name], kind)

@@ -110,6 +110,11 @@ def require(session: Session, handle: str) -> dict[str, Any]:
 # -- consent ---------------------------------------------------------------------------------------------------------------
 
 
+class ConsentMeanwhile(BadInput):
+    template = N_("Somebody recorded a consent of {person}, or its withdrawal, while this form was open. Look at what is "
+                  "allowed now, and send the form again if it is still right. Nothing was recorded.")  # fmt: skip
+
+
 def consent_page(session: Session, handle: str, today: date | None = None) -> dict[str, Any]:
     """What a person allows now, for every source and for each with a consent of its own; and what was given and taken back."""
     person = require(session, handle)
@@ -124,7 +129,7 @@ def consent_page(session: Session, handle: str, today: date | None = None) -> di
         "person": person,
         "tables": tables,
         "given": sorted((asdict(consent) for consent in given), key=lambda one: -one["recorded"]),
-        "sources": told,
+        "sources": told, "seen": len(given),
         "resting": resting if not tables[0]["any"] else [],
         "labels": session.record.labels([*told, *own]),
         "purposes": PURPOSES, "audiences": AUDIENCES,
@@ -149,7 +154,13 @@ def _allowed(consents: Consents, person: str, source: str, day: date) -> dict[st
 
 
 def consent(session: Session, asked: Mapping[str, Any]) -> None:
-    """Record a consent or its withdrawal: ``person``, ``source`` and the fields of one. Raises what give_consent raises."""
+    """Record a consent or its withdrawal: ``person``, ``source`` and the fields of one; ``seen`` how many were known to who
+    gives it, so that what was taken back meanwhile is not given again unasked. Raises ConsentMeanwhile and what give_consent
+    raises.
+    """
+    known = len(session.record.consents(require(session, asked["person"])["handle"]))
+    if not asked["consent"]["withdrawn"] and str(known) != asked["seen"]:
+        raise ConsentMeanwhile(person=asked["person"])
     people.give_consent(session, asked["person"], asked["source"], dict(asked["consent"]))
 
 

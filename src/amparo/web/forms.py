@@ -19,6 +19,10 @@ _TYPE: Final = "application/x-www-form-urlencoded"
 _PATH: Final = re.compile(r"(/[A-Za-z0-9_-]+)+", re.ASCII)
 
 
+_UNSEEN: Final = dict.fromkeys((*(n for n in range(32) if n not in (9, 10, 13)), 0x7F, 0x202D, 0x202E))
+"""Characters that nobody types and that make words look like others: controls, and overrides of direction. Left out."""
+
+
 class NotAForm(BadInput):
     template = N_("What arrived is not a form of this page; go back, reload the page and try again. Nothing was changed.")
 
@@ -29,7 +33,7 @@ class Form:
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._fields: dict[str, list[str]] = {}
         for name, value in pairs:
-            self._fields.setdefault(name, []).append(value.replace("\r\n", "\n"))
+            self._fields.setdefault(name, []).append(value.replace("\r\n", "\n").translate(_UNSEEN))
 
     def __getitem__(self, name: str) -> str:
         """The field's text without blanks around it."""

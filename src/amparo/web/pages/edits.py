@@ -8,13 +8,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from amparo.app import desk_edit
-from amparo.app.correcting import CORRECTABLE
 from amparo.kernel.errors import AmparoError
 from amparo.web import forms
 from amparo.web.forms import Form
 from amparo.web.render import page, page_number, see
 
 CHOICE: Final = "choice."
+EDITED: Final = ("value", "valid", "place", "text")
+"""Fields of a claim that the form of an event has; all others are corrected on the claim's own page."""
 _FIELD: Final = re.compile(r"c\.(C-[0-9-]{1,30})\.([a-z]+)", re.ASCII)
 
 
@@ -52,14 +53,14 @@ def _rows(form: Form) -> dict[str, dict[str, str]]:
     rows: dict[str, dict[str, str]] = {}
     for name, value in form.values().items():
         found = _FIELD.fullmatch(name)
-        if found and found[2] in CORRECTABLE:
+        if found and found[2] in EDITED:
             rows.setdefault(found[1], {})[found[2]] = value
     return rows
 
 
 async def _page(request: Request, form: Form, sentence: str) -> Response:
     handle, at = request.path_params["handle"], page_number(request)
-    found = await request.app.state.desk.do(desk_edit.form, handle, at)
+    found = await request.app.state.desk.do(desk_edit.form, handle, at, _rows(form))
     shown = {"it": found, "typed": form.values(), "sentence": sentence}
     return page(request, "edit", shown, status=422 if sentence else 200)
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from amparo.app.session import Session
 from amparo.kernel import i18n
 from amparo.kernel.errors import AmparoError
 from amparo.vault.slots import Passphrase
@@ -79,6 +80,16 @@ async def alive(request: Request) -> Response:
     return JSONResponse({"open": request.app.state.desk.open})
 
 
+async def typed(request: Request) -> Response:
+    """Somebody is typing into a form: that is use, and keeps the workspace open."""
+    await request.app.state.desk.do(_nothing)
+    return Response(status_code=204)
+
+
+def _nothing(_session: Session) -> None:
+    return None
+
+
 async def language(request: Request) -> Response:
     """Remember the language of the pages."""
     form = await forms.read(request)
@@ -94,5 +105,5 @@ FREE: Final = (enter, show_unlock, unlock, show_panic, panic, alive, language, l
 ROUTES: Final = [
     Route("/enter", enter), Route("/unlock", show_unlock), Route("/unlock", unlock, methods=["POST"]),
     Route("/lock", lock, methods=["POST"]), Route("/panic", show_panic), Route("/panic", panic, methods=["POST"]),
-    Route("/alive", alive), Route("/language", language, methods=["POST"]),
+    Route("/alive", alive), Route("/typed", typed, methods=["POST"]), Route("/language", language, methods=["POST"]),
 ]  # fmt: skip

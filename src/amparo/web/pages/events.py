@@ -1,8 +1,11 @@
 """The event editor: an event with its acts, victims and perpetrators on one form, recorded in one go."""
 
+import asyncio
+import json
 import re
 import secrets
 from collections import OrderedDict
+from hashlib import sha256
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -23,7 +26,8 @@ _MORE: Final = 3
 _MOST: Final = 24
 _KEPT: Final = 500
 _done: "OrderedDict[str, str]" = OrderedDict()
-"""Forms that were recorded: a form sent twice leads to what it recorded, and records nothing."""
+"""Forms that were recorded, by what they held: a form sent twice leads to what it recorded, and records nothing."""
+_recording: Final = asyncio.Lock()
 
 
 async def show(request: Request) -> Response:
@@ -35,17 +39,19 @@ async def save(request: Request) -> Response:
     form = await forms.read(request)
     if form["do"] == "more":
         return await _page(request, form, "")
-    if form["once"] in _done:
-        return see(f"/{_done[form['once']]}")
     asked: dict[str, Any] = {name: form[name] for name in _EVENT}
     asked |= {"event": request.path_params.get("handle", ""), "acts": _acts(form)}
-    try:
-        made = await request.app.state.desk.act("event", **asked)
-    except AmparoError as error:
-        return await _page(request, form, str(error))
-    _done[form["once"]] = made["event"]
-    while len(_done) > _KEPT:
-        _done.popitem(last=False)
+    sent = sha256(json.dumps([form["once"], asked]).encode()).hexdigest()
+    async with _recording:  # a double click is two requests at once
+        if sent in _done:
+            return see(f"/{_done[sent]}")
+        try:
+            made = await request.app.state.desk.act("event", **asked)
+        except AmparoError as error:
+            return await _page(request, form, str(error))
+        _done[sent] = made["event"]
+        while len(_done) > _KEPT:
+            _done.popitem(last=False)
     return see(f"/{made['event']}")
 
 

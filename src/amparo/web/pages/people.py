@@ -172,7 +172,7 @@ async def consent(request: Request) -> Response:
     given = {"purposes": form.all("purposes"), "audiences": form.all("audiences"), "names": form.all("names"),
              "until": form["until"], "how": form["how"], "withdrawn": form["do"] == "withdraw"}  # fmt: skip
     try:
-        await request.app.state.desk.act("consent", person=handle, source=form["source"], consent=given)
+        await request.app.state.desk.act("consent", person=handle, source=form["source"], consent=given, seen=form["seen"])
     except AmparoError as error:
         return await _consent(request, form, str(error))
     return see(f"/{handle}/consent")

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from amparo.app import correcting, desk_things, reading
+from amparo.app.reading import NothingThere
 from amparo.kernel.errors import AmparoError
 from amparo.record.model import ACCESS, POLARITIES, STANCES, VOLUNTARINESS
 from amparo.web import forms
@@ -29,7 +30,7 @@ async def trace(request: Request) -> Response:
 
 async def show_correct(request: Request) -> Response:
     """The form, filled with what the claim says now, or (?as=C-...) with what an earlier version said."""
-    found = await request.app.state.desk.do(desk_things.open_thing, request.path_params["handle"])
+    found = await _claim(request)
     earlier = [one for one in found.get("history", ()) if one["handle"] == request.query_params.get("as")]
     return _form(request, found, {name: earlier[0][name] for name in correcting.CORRECTABLE} if earlier else {}, "")
 
@@ -45,12 +46,20 @@ async def correct(request: Request) -> Response:
         return await _correcting(request, form.values(), str(error))
     if "conflicts" in made:
         return edits.conflict(request, form, made["conflicts"], handle)
-    return see(f"/{made['claims'][-1] if made['claims'] else form[edits.CHOICE + handle].rpartition(' ')[2] or handle}")
+    return see(f"/{made['claims'][-1] if made['claims'] else made['stands'] or handle}")
 
 
 async def _correcting(request: Request, typed: dict[str, str], sentence: str) -> Response:
-    found = await request.app.state.desk.do(desk_things.open_thing, request.path_params["handle"])
-    return _form(request, found, typed, sentence)
+    return _form(request, await _claim(request), typed, sentence)
+
+
+async def _claim(request: Request) -> dict[str, Any]:
+    """The claim in the address; only claims are corrected. Raises NothingThere."""
+    handle = request.path_params["handle"]
+    found: dict[str, Any] = await request.app.state.desk.do(desk_things.open_thing, handle)
+    if found["page"] != "claim":
+        raise NothingThere(what=handle)
+    return found
 
 
 def _form(request: Request, found: dict[str, Any], typed: dict[str, str], sentence: str) -> Response:

@@ -3,6 +3,8 @@
 
 const TWICE = 600; // ms between the two Escs
 const ASK = 10_000; // ms between two questions whether the workspace is still open
+const TELL = 60_000; // ms between two words that somebody types
+let told = -Infinity;
 let escaped = -Infinity;
 let leaving = false; // a second way out must not break off the first
 
@@ -66,6 +68,11 @@ async function look() {
 }
 
 if ("open" in document.body.dataset) {
+  addEventListener("input", () => {
+    if (Date.now() - told < TELL) return; // typing is use: a long form is not locked away under one's hands
+    told = Date.now();
+    fetch("/typed", { method: "POST" }).catch(() => {});
+  });
   setInterval(look, ASK);
   addEventListener("pageshow", (event) => event.persisted && look());
 }
