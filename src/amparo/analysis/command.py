@@ -41,8 +41,8 @@ ELEMENTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """One claim that ``upper`` stands above ``lower`` by the property ``by``. ``told`` the partial date of its source, ``origin``
-    the cluster of common origin it counts in, ``doubts`` words for what speaks against it (contradicted, undercut).
+    """One claim that ``upper`` stands above ``lower`` by the property ``by``. ``told``: partial date of its source; ``origin``:
+    the cluster of common origin it counts in; ``doubts``: words for what speaks against it (contradicted, undercut).
     """
 
     claim: str

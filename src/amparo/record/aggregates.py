@@ -172,14 +172,25 @@ def told_of(view: RecordView, handle: str, properties: Sequence[str], limit: int
     return list(found.values()), more
 
 
+def told_among(view: RecordView, claims: Iterable[str]) -> list[Told]:
+    """Some current claims by their handles, in the order of these."""
+    numbers = json.dumps(sorted({ids.parse(handle).packed for handle in claims}))
+    where = "c.status = 0 AND c.id IN (SELECT value FROM json_each(?))"
+    return list(_told(view.db.execute(f"SELECT {_TOLD} FROM claims c WHERE {where} ORDER BY c.id", (numbers,))))
+
+
+def links_of(view: RecordView, claims: Iterable[str]) -> list[Link]:
+    """The links from and to some claims, each once."""
+    listed = json.dumps(sorted(set(claims)))
+    among = "({0} <> '' AND {0} IN (SELECT value FROM json_each(?)))"
+    found = view.rows(Link.TYPE, f"{among.format('a')} OR {among.format('b')}", (listed, listed))
+    return [Link.from_row(row) for row in found]
+
+
 def disputed(view: RecordView, claims: Iterable[str]) -> set[str]:
     """Those of some claims that a link says another contradicts."""
     asked = set(claims)
-    listed = json.dumps(sorted(asked))
-    among = "({0} <> '' AND {0} IN (SELECT value FROM json_each(?)))"
-    found = view.rows(Link.TYPE, f"{among.format('a')} OR {among.format('b')}", (listed, listed))
-    links = (Link.from_row(row) for row in found)
-    return {end for link in links if link.kind == "contradicts" for end in (link.of, link.to)} & asked
+    return {end for link in links_of(view, asked) if link.kind == "contradicts" for end in (link.of, link.to)} & asked
 
 
 @lru_cache(65536)
