@@ -91,6 +91,12 @@ class Cases:
             circle = sum(1 << place for place, word in enumerate(words) if word >> place & 1)
             self.after[low:high] = [0 if circle >> place & 1 else word & ~circle for place, word in enumerate(words)]
 
+    def orders(self) -> dict[str, int]:
+        """How many pairs of steps of one case there are (``pairs``), and of how many the order is certain (``ordered``)."""
+        counts = np.bincount(self.case, minlength=self.cases)
+        bits = np.unpackbits(self.after.view(np.uint8)).sum() if len(self.after) else 0
+        return {"pairs": int((counts * (counts - 1) // 2).sum()), "ordered": int(bits)}
+
     def following(self, ends: Ints) -> Ints:
         """The steps certainly after at least one of the steps ``ends`` (rows, ascending)."""
         if not len(ends):

@@ -3,13 +3,13 @@
 Invariants: no pair is told by itself: all pairs are fitted together, so that the more pairs there are, the more each is drawn
 to what pairs of this record are like. The same table gives the same figures; nothing is drawn at random.
 
-The log odds ratio t of a pair has the likelihood of Fisher's noncentral hypergeometric distribution, all margins given (Agresti,
-Categorical Data Analysis, 3rd ed., section 7.3.4; where the margins are large, a normal one with 1/2 added to each cell, Gart
-1966). Over the pairs t is normal with mean m and spread s (Gelman et al., Bayesian Data Analysis, 3rd ed., section 5.4), m flat
-and s half-Cauchy, both on a grid and integrated out. The mean m is what better documentation does: who is asked more has more
-of everything, so all pairs go together a little; a pair is told where it goes together more, or less, than that. *False sign
-rate*: the posterior chance that it is in truth the other way about; the *s-value* of a pair is the mean false sign rate of those
-told before and with it (Stephens, False discovery rates: a new deal, Biostatistics 18, 2017, section 2.3).
+The log odds ratio t of a pair has the likelihood of Fisher's noncentral hypergeometric distribution, all margins given
+(Agresti, Categorical Data Analysis, 3rd ed., section 7.3.4; where the margins are large, a normal one with 1/2 added to each
+cell, Gart 1966). Over the pairs t is normal with mean m and spread s (Gelman et al., Bayesian Data Analysis, 3rd ed., section
+5.4), m flat and s half-Cauchy, both on a grid and integrated out. The mean m is what better documentation does: who is asked
+more has more of everything, so all pairs go together a little; a pair is told where it goes together more, or less, than that.
+*False sign rate*: the posterior chance that it is in truth the other way about; the *s-value* of a pair is the mean false sign
+rate of those told before and with it (Stephens, False discovery rates: a new deal, Biostatistics 18, 2017, section 2.3).
 """
 
 from dataclasses import dataclass
@@ -98,7 +98,7 @@ def _exact(cell: int, row: int, column: int, total: int) -> Floats:
     ways = -(gammaln(values + 1) + gammaln(row - values + 1) + gammaln(column - values + 1)
              + gammaln(total - row - column + values + 1))  # fmt: skip
     terms = ways + _GRID[:, None] * values
-    return np.asarray(terms[:, cell - values[0]] - logsumexp(terms, axis=1))
+    return np.asarray(terms[:, cell - values[0]] - logsumexp(terms, axis=1), np.float64)
 
 
 def _normal(cell: int, row: int, column: int, total: int) -> Floats:
@@ -106,7 +106,8 @@ def _normal(cell: int, row: int, column: int, total: int) -> Floats:
     table = np.array([cell, row - cell, column - cell, total - row - column + cell]) + 0.5
     middle = np.log(table[0] * table[3] / (table[1] * table[2]))
     deviation = max(float(np.sqrt((1 / table).sum())), float(_GRID[1] - _GRID[0]))
-    return np.asarray(-0.5 * ((_GRID - np.clip(middle, _GRID[0], _GRID[-1])) / deviation) ** 2)
+    away: Floats = (_GRID - np.clip(middle, _GRID[0], _GRID[-1])) / deviation
+    return -0.5 * away**2
 
 
 def _interval(posterior: Floats) -> tuple[Floats, Floats]:

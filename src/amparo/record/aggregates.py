@@ -14,7 +14,7 @@ from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadDate
 from amparo.record import tokens
 from amparo.record.ground import mask
-from amparo.record.model import Link
+from amparo.record.model import AFFIRMED, Link
 from amparo.record.view import RecordView, StoredClaim
 from amparo.record.writer import SAID
 
@@ -152,6 +152,29 @@ def told_by_property(view: RecordView, properties: Sequence[str], limit: int) ->
         (expression, json.dumps(list(properties)), limit),
     )
     return list(_told(found))
+
+
+def stream_by_property(view: RecordView, properties: Sequence[str]) -> Iterator[tuple[str, str, str, str, str]]:
+    """(subject, property, value, source, place) of the current claims that affirm some properties, with flat memory."""
+    expression = " OR ".join(f'"{tokens.tag("r", property)}"' for property in properties)
+    yield from view.db.stream(
+        "SELECT c.subject, c.property, c.value, c.source, c.place FROM words w JOIN claims c ON c.id = w.rowid"
+        " WHERE w.words MATCH ? AND c.status = 0 AND c.polarity = ? AND c.property IN (SELECT value FROM json_each(?))",
+        (expression, AFFIRMED, json.dumps(list(properties))),
+    )
+
+
+def stream_acts(view: RecordView) -> Iterator[tuple[str, str, str]]:
+    """(handle, type, date) of the acts, in the order they came, with flat memory."""
+    yield from view.db.stream("SELECT handle, type, date FROM entities WHERE current AND kind = 'act' ORDER BY n")
+
+
+def same_origin(view: RecordView) -> list[tuple[str, str]]:
+    """Pairs of sources of which a link says that claims of theirs go back to one origin."""
+    found = (Link.from_row(row) for row in view.rows(Link.TYPE))
+    ends = [(link.of, link.to) for link in found if link.kind == "same origin"]
+    sources = {one.handle: one.source for one in told_among(view, (end for pair in ends for end in pair))}
+    return [(sources[one], sources[other]) for one, other in ends if sources.get(one) and sources.get(other)]
 
 
 def told_of(view: RecordView, handle: str, properties: Sequence[str], limit: int) -> tuple[list[Told], bool]:
