@@ -98,7 +98,8 @@ def _exact(cell: int, row: int, column: int, total: int) -> Floats:
     ways = -(gammaln(values + 1) + gammaln(row - values + 1) + gammaln(column - values + 1)
              + gammaln(total - row - column + values + 1))  # fmt: skip
     terms = ways + _GRID[:, None] * values
-    return np.asarray(terms[:, cell - values[0]] - logsumexp(terms, axis=1), np.float64)
+    found: Floats = terms[:, cell - values[0]] - logsumexp(terms, axis=1)
+    return found
 
 
 def _normal(cell: int, row: int, column: int, total: int) -> Floats:

@@ -31,6 +31,7 @@ LISTED: Final = 40
 _KINDS: Final = {"places": (PLACE, PLACE_TYPE), "units": (UNIT,), "means": (METHOD, INSTRUMENT)}
 _TOGETHER: Final = (ACT, METHOD, INSTRUMENT, PLACE_TYPE, END)
 _TRAITS: Final = 60  # traits, the most frequent, whose pairs are looked at
+Counted = tuple[suppress.Pattern, int]
 SURE: Final = 0.05
 """Mean false sign rate up to which pairs are told."""
 
@@ -65,7 +66,7 @@ def patterns(session: Session, which: str = "") -> dict[str, Any]:
 
 
 def _rows(part: Any) -> list[dict[str, Any]]:
-    return list(part.get("pairs") or part.get("listed") or () if isinstance(part, dict) else part)
+    return list(part["listed"] if isinstance(part, dict) else part)
 
 
 def label(trait: dict[str, str], labels: dict[str, str]) -> str:
@@ -98,10 +99,10 @@ def _sequences(told: Told) -> dict[str, Any]:
     cases, rows, left_out = pattern_cases.steps(told)
     found = mining.mine(cases, top=LISTED, least=suppress.SMALL)
     having = [np.unique(told.case[one]) for one in told.rows_of()]
-    single = [((trait,), len(having[trait])) for trait in np.unique(told.trait[rows]).tolist()]
+    single: list[Counted] = [((trait,), len(having[trait])) for trait in np.unique(told.trait[rows]).tolist()]
     kept = _nested(single, [(one.steps, one.support) for one in found], told.cases)
     every = _nested(single, [(tuple(sorted(set(one.steps))), one.all_steps) for one in found], told.cases)
-    alone = [((trait,), int(told.person[having[trait]].sum())) for (trait,), _count in single]
+    alone: list[Counted] = [(step, int(told.person[having[step[0]]].sum())) for step, _count in single]
     persons = [int(told.person[one.cases].sum()) for one in found]
     shown = _nested(alone, [(one.steps, count) for one, count in zip(found, persons, strict=True)], int(told.person.sum()))
     listed = []
@@ -117,7 +118,7 @@ def _sequences(told: Told) -> dict[str, Any]:
     return {"listed": listed, "steps_left_out": left_out, **cases.orders()}
 
 
-def _nested(single: list[tuple[suppress.Pattern, int]], found: list[tuple[suppress.Pattern, int]], total: int) -> set[int]:
+def _nested(single: list[Counted], found: list[Counted], total: int) -> set[int]:
     """The places of the patterns that may be shown beside each other and beside the single steps."""
     return {place - len(single) for place in suppress.nested([*single, *found], total) if place >= len(single)}
 
@@ -168,7 +169,7 @@ def _together(told: Told) -> dict[str, Any]:
     order = np.lexsort((-np.abs(fitted.mean - fitted.common), fitted.s_value))[:LISTED]
     return {
         "looked_at": len(found), "typical": round(float(np.exp(fitted.common)), 3), "spread": round(fitted.spread, 3),
-        "pairs": [{
+        "listed": [{
             "traits": [_shown(told.traits[shown[ones[place]]]), _shown(told.traits[shown[others[place]]])],
             "cases": int(counts[ones[place], others[place]]), "one": int(counts[ones[place], ones[place]]),
             "other": int(counts[others[place], others[place]]), "of": told.cases,

@@ -92,14 +92,14 @@ def _recurring(name: str) -> Any:
 
 def _together(data: Mapping[str, Any]) -> list[str]:
     part = data["together"]
-    if not part["pairs"]:
+    if not part["listed"]:
         return _nothing(data)
     text = _("Pairs looked at: {count}. The odds ratio of a typical pair here is {odds}; told is what differs from that.")
     lines = ["  " + text.format(count=part["looked_at"], odds=part["typical"])]
-    sure = [row for row in part["pairs"] if row["sure"]]
+    sure = [row for row in part["listed"] if row["sure"]]
     if not sure:
         lines.append("  " + _("No pair differs from that surely; these come nearest."))
-    for row in sure or part["pairs"][:5]:
+    for row in sure or part["listed"][:5]:
         one, other = _names(data, row)
         verdict = _("more often together than is typical") if row["more"] else _("less often together than is typical")
         lines.append(f"  {one} + {other}: {verdict}")
