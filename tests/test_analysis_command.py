@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from amparo.analysis import command, tenure
 from amparo.analysis.command import Telling, chain
 from amparo.kernel import dates
+from amparo.kernel.errors import BadDate
 
 YEARS = st.integers(1990, 2030)
 
@@ -26,7 +27,7 @@ def partial(draw: st.DrawFn) -> str:
     text = draw(st.sampled_from((one, f"{one}/{other}", f"../{one}", f"{one}/.."))) + draw(st.sampled_from(("", "~")))
     try:
         return dates.parse(text).text
-    except dates.BadDate:
+    except BadDate:
         return one
 
 

@@ -123,7 +123,7 @@ def test_attack_no_small_cell_follows_from_what_is_shown(total: int) -> None:
     behind: dict[tuple[object, ...], list[tuple[int, ...]]] = defaultdict(list)
     for population in _compositions(total, 8):
         behind[_published(population, total)].append(population)
-    told = []
+    told: list[object] = []
     for shown, possible in behind.items():
         for one, other in itertools.combinations(range(3), 2):
             for kind in range(4):

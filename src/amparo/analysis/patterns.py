@@ -23,6 +23,8 @@ ALWAYS: Final = 1 << 40
 """First and last day of a step whose date is open."""
 STEPS: Final = 64
 """Steps of a case that are looked at: the bits of a word."""
+_TABLE: Final = 1 << 27
+"""Bytes up to which cases are counted in a table of items by cases."""
 Ints = NDArray[np.int64]
 Masks = NDArray[np.uint64]
 
@@ -117,8 +119,17 @@ class Cases:
 
     def supports(self, rows: Ints, items: int) -> Ints:
         """For each item, how many cases have it among ``rows``."""
-        keys = np.unique(self.item[rows] * max(self.cases, 1) + self.case[rows])
-        return np.bincount(keys // max(self.cases, 1), minlength=items)
+        keys = self.item[rows] * self.cases + self.case[rows]
+        if items * self.cases > _TABLE:
+            return np.bincount(np.unique(keys) // max(self.cases, 1), minlength=items)
+        table = np.zeros(items * self.cases, np.bool_)
+        table[keys] = True
+        return np.count_nonzero(table.reshape(items, self.cases), axis=1).astype(np.int64)
+
+    def supporting(self, rows: Ints) -> Ints:
+        """The cases of some rows, each once; ``rows`` ascend."""
+        found = self.case[rows]
+        return found[np.diff(found, prepend=-1) != 0]
 
 
 def mine(cases: Cases, *, top: int = 50, least: int = 3, longest: int = 6) -> list[Sequence]:
@@ -133,13 +144,13 @@ def mine(cases: Cases, *, top: int = 50, least: int = 3, longest: int = 6) -> li
         if count >= least:
             heap.append((-int(count), (item,)))
     heapq.heapify(heap)
-    having = [np.unique(cases.case[cases.item == item]) for item in range(items)]
+    having = [cases.supporting(np.flatnonzero(cases.item == item)) for item in range(items)]
     found: list[Sequence] = []
     while heap and len(found) < top:
         _support, steps = heapq.heappop(heap)
         ends = cases.ends(steps)
         if len(steps) > 1:
-            found.append(Sequence(steps, np.unique(cases.case[ends]), _together(having, steps)))
+            found.append(Sequence(steps, cases.supporting(ends), _together(having, steps)))
         if len(steps) < longest:
             after = cases.following(ends)
             for item, count in enumerate(cases.supports(after, items)):
