@@ -121,15 +121,17 @@ class Cases:
         """For each item, how many cases have it among ``rows``."""
         keys = self.item[rows] * self.cases + self.case[rows]
         if items * self.cases > _TABLE:
-            return np.bincount(np.unique(keys) // max(self.cases, 1), minlength=items)
+            return np.bincount(np.unique(keys) // self.cases, minlength=items)
         table = np.zeros(items * self.cases, np.bool_)
         table[keys] = True
-        return np.count_nonzero(table.reshape(items, self.cases), axis=1).astype(np.int64)
+        found: Ints = np.count_nonzero(table.reshape(items, self.cases), axis=1).astype(np.int64)
+        return found
 
     def supporting(self, rows: Ints) -> Ints:
         """The cases of some rows, each once; ``rows`` ascend."""
         found = self.case[rows]
-        return found[np.diff(found, prepend=-1) != 0]
+        once: Ints = found[np.diff(found, prepend=-1) != 0]
+        return once
 
 
 def mine(cases: Cases, *, top: int = 50, least: int = 3, longest: int = 6) -> list[Sequence]:
