@@ -14,7 +14,7 @@ from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadDate
 from amparo.record import tokens
 from amparo.record.ground import mask
-from amparo.record.model import Link
+from amparo.record.model import AFFIRMED, Link
 from amparo.record.view import RecordView, StoredClaim
 from amparo.record.writer import SAID
 
@@ -154,6 +154,29 @@ def told_by_property(view: RecordView, properties: Sequence[str], limit: int) ->
     return list(_told(found))
 
 
+def stream_by_property(view: RecordView, properties: Sequence[str]) -> Iterator[tuple[str, str, str, str, str]]:
+    """(subject, property, value, source, place) of the current claims that affirm some properties, with flat memory."""
+    expression = " OR ".join(f'"{tokens.tag("r", property)}"' for property in properties)
+    yield from view.db.stream(
+        "SELECT c.subject, c.property, c.value, c.source, c.place FROM words w JOIN claims c ON c.id = w.rowid"
+        " WHERE w.words MATCH ? AND c.status = 0 AND c.polarity = ? AND c.property IN (SELECT value FROM json_each(?))",
+        (expression, AFFIRMED, json.dumps(list(properties))),
+    )
+
+
+def stream_acts(view: RecordView) -> Iterator[tuple[str, str, str]]:
+    """(handle, type, date) of the acts, in the order they came, with flat memory."""
+    yield from view.db.stream("SELECT handle, type, date FROM entities WHERE current AND kind = 'act' ORDER BY n")
+
+
+def same_origin(view: RecordView) -> list[tuple[str, str]]:
+    """Pairs of sources of which a link says that claims of theirs go back to one origin."""
+    found = (Link.from_row(row) for row in view.rows(Link.TYPE))
+    ends = [(link.of, link.to) for link in found if link.kind == "same origin"]
+    sources = {one.handle: one.source for one in told_among(view, (end for pair in ends for end in pair))}
+    return [(sources[one], sources[other]) for one, other in ends if sources.get(one) and sources.get(other)]
+
+
 def told_of(view: RecordView, handle: str, properties: Sequence[str], limit: int) -> tuple[list[Told], bool]:
     """Current claims of some properties in which a thing is subject or value; True if there are more than were looked at.
 
@@ -172,14 +195,25 @@ def told_of(view: RecordView, handle: str, properties: Sequence[str], limit: int
     return list(found.values()), more
 
 
+def told_among(view: RecordView, claims: Iterable[str]) -> list[Told]:
+    """Some current claims by their handles, in the order of these."""
+    numbers = json.dumps(sorted({ids.parse(handle).packed for handle in claims}))
+    where = "c.status = 0 AND c.id IN (SELECT value FROM json_each(?))"
+    return list(_told(view.db.execute(f"SELECT {_TOLD} FROM claims c WHERE {where} ORDER BY c.id", (numbers,))))
+
+
+def links_of(view: RecordView, claims: Iterable[str]) -> list[Link]:
+    """The links from and to some claims, each once."""
+    listed = json.dumps(sorted(set(claims)))
+    among = "({0} <> '' AND {0} IN (SELECT value FROM json_each(?)))"
+    found = view.rows(Link.TYPE, f"{among.format('a')} OR {among.format('b')}", (listed, listed))
+    return [Link.from_row(row) for row in found]
+
+
 def disputed(view: RecordView, claims: Iterable[str]) -> set[str]:
     """Those of some claims that a link says another contradicts."""
     asked = set(claims)
-    listed = json.dumps(sorted(asked))
-    among = "({0} <> '' AND {0} IN (SELECT value FROM json_each(?)))"
-    found = view.rows(Link.TYPE, f"{among.format('a')} OR {among.format('b')}", (listed, listed))
-    links = (Link.from_row(row) for row in found)
-    return {end for link in links if link.kind == "contradicts" for end in (link.of, link.to)} & asked
+    return {end for link in links_of(view, asked) if link.kind == "contradicts" for end in (link.of, link.to)} & asked
 
 
 @lru_cache(65536)
