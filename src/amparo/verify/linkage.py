@@ -1,0 +1,271 @@
+"""How likely two reports tell of one person: Splink's pairwise weights over our fields and keys, on DuckDB or on Spark.
+
+Invariants: nothing is written to disk and nothing asked of the network: DuckDB runs in memory with spilling off and no access to
+files; the same table, model and seed give the same weights; a model holds weights and no value of any report. A weight is log2 of
+the odds; a field that a report does not tell weighs 0.
+
+Fellegi and Sunter (1969); expectation maximisation and frequencies as in Splink (Linacre et al., Int. J. Population Data Science
+7:1, 2022). Beyond it: names that siblings share count once where the given names differ (``_kin_once``), and the prior is what the
+weights themselves say (``_prior``).
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from splink import DuckDBAPI, Linker
+
+from amparo.verify.blocking import Blocks, block, with_keys
+from amparo.verify.comparisons import EXACT, FIELDS, GIVEN, KIN, lists_apart, settings
+
+Model = dict[str, Any]
+"""Splink's settings as a dictionary, trained; numbers and SQL only."""
+
+PAIRS_EACH: Final = 400  # pairs looked at for each report, at most, as long as there are few reports
+MOST_PAIRS: Final = 30_000_000
+_TRAINED_FROM: Final = 300  # reports; with fewer the stated start weights are used
+_TRAIN_ON: Final = 100  # pairs that a rule must propose to teach anything
+_FLOOR: Final = -12.0  # weights below are not kept: odds of one in four thousand
+_LEAST_FREQUENCY: Final = 1e-6
+_LESSONS: Final = (
+    ("block_0", "l.given_key = r.given_key and l.family_key = r.family_key"),
+    ("block_1", "l.given_key = r.given_key and l.father_key = r.father_key"),
+    ("block_11", "l.day = r.day and l.place = r.place"),
+    ("block_12", "l.born = r.born and l.region = r.region"),
+)
+
+
+class Engine(Protocol):
+    """Where Splink runs: ``api`` its database, ``read`` a query's answer."""
+
+    api: Any
+
+    def read(self, sql: str) -> pa.Table: ...
+
+
+class InMemory:
+    """DuckDB in memory: no spilling, no files, no extensions, no network, settings locked."""
+
+    def __init__(self, threads: int = 2, memory: str = "4GB") -> None:
+        self.connection = duckdb.connect(":memory:", config={
+            "threads": threads, "memory_limit": memory, "temp_directory": "", "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false", "preserve_insertion_order": "false",
+        })  # fmt: skip
+        self.connection.execute("SET enable_external_access = false")  # last: it forbids to set the place for spilling
+        self.connection.execute("SET lock_configuration = true")
+        self.api: Any = DuckDBAPI(self.connection)
+
+    def read(self, sql: str) -> pa.Table:
+        """A query's answer as a table."""
+        return self.connection.sql(sql).to_arrow_table()
+
+
+class Spark:
+    """An organisation's own cluster, or Spark on this machine with generated data: by explicit choice only."""
+
+    def __init__(self, session: Any) -> None:
+        from splink import SparkAPI
+
+        self.session = session
+        self.api: Any = SparkAPI(spark_session=session, register_udfs_automatically=False, break_lineage_method="persist")
+
+    def read(self, sql: str) -> pa.Table:
+        """A query's answer as a table."""
+        return self.session.sql(sql).toArrow()
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs of row numbers, ``left`` < ``right``, sorted, each once.
+
+    ``weight`` (n,) log2 odds that both tell of one person. ``levels`` (n, fields) int8: the level of each field counted from the
+    last, -1 where one does not tell it. ``parts`` (n, fields) float32: what each field added. ``prior`` log2 odds before any field.
+    ``looked_at`` pairs compared, ``left_out`` pairs of blocks too large to look at.
+    """
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    levels: NDArray[np.int8]
+    parts: NDArray[np.float32]
+    prior: float
+    looked_at: int
+    left_out: int
+
+    def probability(self) -> NDArray[np.float64]:
+        """(n,) probability that both tell of one person."""
+        return probability(self.weight)
+
+
+def probability(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log2 odds as probabilities."""
+    return np.asarray(1.0 / (1.0 + np.exp2(-np.clip(weight, -1000, 1000))), np.float64)
+
+
+Stage = Callable[[str], None]
+
+
+def link(
+    reports: pa.Table, *, seed: int, model: Model | None = None, engine: Engine | None = None, lists_clean: bool = False,
+    budget: int = 0, stage: Stage = lambda _name: None,
+) -> tuple[Pairs, Model]:  # fmt: skip
+    """Compare the reports of a table of ``reports.table``; train on them unless a ``model`` is given.
+
+    ``lists_clean``: no source has anybody twice, so that pairs within one are not looked at. ``budget``: most pairs to look at,
+    0 for a default that grows with the table. ``stage`` is told what begins, and may raise to stop.
+    """
+    count = reports.num_rows
+    engine = engine or InMemory()
+    stage("blocking")
+    blocks = block(reports, budget or min(MOST_PAIRS, PAIRS_EACH * max(count, 100)))
+    keyed = with_keys(reports, blocks)
+    with _quietly():
+        if model is None:
+            stage("training")
+            model = train(keyed, blocks, engine, seed)
+        stage("comparing")
+        found = _predict(keyed, engine, _scoped(model, lists_clean=lists_clean))
+    stage("weighing")
+    return _weighed(reports, found, model, blocks), model
+
+
+def _quietly() -> AbstractContextManager[None]:
+    logging.getLogger("splink").setLevel(logging.ERROR)
+    return nullcontext()
+
+
+def _scoped(model: Model, *, lists_clean: bool) -> Model:
+    if not lists_clean:
+        return model
+    rules = model["blocking_rules_to_generate_predictions"]
+    return {**model, "blocking_rules_to_generate_predictions": [
+        {"blocking_rule": lists_apart(rule["blocking_rule"])} for rule in rules]}  # fmt: skip
+
+
+def train(keyed: pa.Table, blocks: Blocks, engine: Engine, seed: int) -> Model:
+    """Weights out of the reports themselves: u by random pairs, m by expectation maximisation over pairs of four rules.
+
+    With too few reports, or where a rule proposes too few pairs, the stated start weights stay. Returns settings of
+    ``comparisons.settings``, trained.
+    """
+    count = keyed.num_rows
+    start = settings(1.0 / max(count, 2))
+    lessons = [rule + f" and l.{key} = r.{key}" for key, rule in _LESSONS if blocks.pairs[key] >= _TRAIN_ON]
+    if count < _TRAINED_FROM or not lessons:
+        return start
+    linker = Linker(engine.api.register(keyed), start, log_level=None)
+    linker.training.estimate_u_using_random_sampling(max_pairs=2e6, seed=seed, num_chunks=1)
+    for rule in lessons:
+        linker.training.estimate_parameters_using_expectation_maximisation(rule, estimate_without_term_frequencies=True)
+    return _trained(start, linker.misc.save_model_to_json())
+
+
+def _trained(start: Model, learned: dict[str, Any]) -> Model:
+    """The start settings with what was learned put in, each field's m and u kept off 0 and 1."""
+    comparisons = []
+    for field, begun, found in zip(FIELDS, start["comparisons"], learned["comparisons"], strict=True):
+        levels = [dict(level) for level in begun["comparison_levels"]]
+        for which in ("m_probability", "u_probability"):
+            given = np.array([level.get(which) or np.nan for level in found["comparison_levels"][1:]])
+            stated = np.array([getattr(level, which[0]) for level in field.levels])
+            values = np.clip(np.where(np.isfinite(given), given, stated), 1e-6 if which[0] == "u" else 1e-4, 1.0)
+            for level, value in zip(levels[1:], values / values.sum(), strict=True):
+                level[which] = float(value)
+        comparisons.append({**begun, "comparison_levels": levels})
+    return {**start, "comparisons": comparisons}
+
+
+def _predict(keyed: pa.Table, engine: Engine, model: Model) -> pa.Table:
+    linker = Linker(engine.api.register(keyed), {**model}, log_level=None)
+    scored = linker.inference.predict(threshold_match_weight=_FLOOR - 6)
+    levels = ", ".join(f"cast(gamma_{field.name} as tinyint) as {field.name}" for field in FIELDS)
+    return engine.read(
+        f"select unique_id_l, unique_id_r, {levels} from {scored.physical_name}"  # noqa: S608 - names of our own
+    )
+
+
+def _weighed(reports: pa.Table, found: pa.Table, model: Model, blocks: Blocks) -> Pairs:
+    """Weights out of levels and frequencies, summed field by field in one order, so that every engine gives the same."""
+    one, two = (np.asarray(found[name], np.int64) for name in ("unique_id_l", "unique_id_r"))
+    left, right = np.minimum(one, two), np.maximum(one, two)
+    order = np.lexsort((right, left))
+    left, right = left[order], right[order]
+    levels = np.column_stack([np.asarray(found[field.name], np.int8)[order] for field in FIELDS])
+    parts = contributions(reports, left, right, levels, model)
+    evidence = parts.sum(axis=1, dtype=np.float64)
+    prior = _prior(evidence, reports.num_rows)
+    kept = evidence + prior >= _FLOOR
+    looked_at = sum(blocks.pairs.values())
+    return Pairs(left[kept], right[kept], evidence[kept] + prior, levels[kept], parts[kept], prior, looked_at, blocks.left_out)
+
+
+def contributions(
+    reports: pa.Table, left: NDArray[np.int64], right: NDArray[np.int64], levels: NDArray[np.int8], model: Model
+) -> NDArray[np.float32]:  # fmt: skip
+    """(n, fields) what each field adds in log2: log2(m/u) of its level; for exact agreement log2(m/frequency of the value)."""
+    parts = np.zeros(levels.shape, np.float32)
+    for column, (field, comparison) in enumerate(zip(FIELDS, model["comparisons"], strict=True)):
+        known = comparison["comparison_levels"][1:]
+        weights = np.log2([level["m_probability"] / level["u_probability"] for level in known])
+        by_level = np.append(weights[::-1], 0.0)  # level 0 is the last; -1, not told, weighs nothing
+        parts[:, column] = by_level[levels[:, column]]
+        if field.levels[0].sql == EXACT:
+            exact = levels[:, column] == len(known) - 1
+            frequency = np.maximum(_frequencies(reports[field.name])[left[exact]], _LEAST_FREQUENCY)
+            parts[exact, column] = np.log2(known[0]["m_probability"] / frequency)
+    return _kin_once(parts, levels)
+
+
+def _frequencies(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """(rows,) how often each row's value occurs among those that are told; 1 where it is not told."""
+    codes = pc.dictionary_encode(column).combine_chunks()
+    codes = codes if isinstance(codes, pa.DictionaryArray) else codes.chunk(0)
+    numbers = np.asarray(pc.fill_null(codes.indices, -1), np.int64)
+    counts = np.bincount(numbers[numbers >= 0])
+    if not len(counts):
+        return np.ones(len(numbers))
+    return np.where(numbers >= 0, counts[numbers] / counts.sum(), 1.0)
+
+
+def _kin_once(parts: NDArray[np.float32], levels: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Father, grandfather and family agree between siblings: where the given names differ, only the strongest of the three counts.
+
+    The fields are not independent given that two persons are not one; the model of Fellegi and Sunter takes them to be.
+    """
+    siblings = levels[:, GIVEN] == 0
+    if siblings.any():
+        kin = parts[np.ix_(siblings, KIN)]
+        strongest = kin.max(axis=1, keepdims=True)
+        parts[np.ix_(siblings, KIN)] = np.where((kin > 0) & (kin < strongest), 0, kin)
+    return parts
+
+
+def _prior(evidence: NDArray[np.float64], count: int) -> float:
+    """log2 odds that two reports drawn at random tell of one person: the share of matches that the weights themselves find.
+
+    Expectation maximisation of that one parameter, all others held; pairs that no key proposed count as no match.
+    """
+    total = count * (count - 1) / 2
+    if total < 1 or not len(evidence):
+        return -20.0
+    share = 1.0 / count
+    for _ in range(50):
+        odds = np.log2(share / (1 - share))
+        new = float(np.clip(probability(evidence + odds).sum() / total, 0.5 / total, 0.5))
+        if abs(np.log2(new / share)) < 1e-4:
+            break
+        share = new
+    return round(float(np.log2(share / (1 - share))), 6)
+
+
+def within(pairs: Pairs, chosen: NDArray[np.bool_]) -> Pairs:
+    """Some of the pairs, in the same order. ``chosen`` (n,)."""
+    rows = {name: getattr(pairs, name)[chosen] for name in ("left", "right", "weight", "levels", "parts")}
+    return replace(pairs, **rows)
