@@ -7,6 +7,7 @@ The model is Fellegi and Sunter (1969), fitted by Splink (Linacre et al. 2022): 
 frequencies of the values for exact agreement (Winkler 2000). Starting m are stated here, and stay where data cannot teach others.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from amparo.kernel.i18n import N_
 from amparo.verify.blocking import KEYS
 
 EXACT: Final = "exact"
+_SIDE: Final = re.compile(r"\b([a-z_]+)_([lr])\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,16 @@ def settings(prior: float, link_type: str = "dedupe_only") -> dict[str, Any]:
         "retain_matching_columns": False, "retain_intermediate_calculation_columns": False,
         "max_iterations": 20, "em_convergence": 0.001, "linker_uid": "amparo",
     }  # fmt: skip
+
+
+def level_sql(field: Field) -> str:
+    """The level of a field for a pair ``l``, ``r`` of a joined table: counted from the last level, -1 where one does not tell it."""
+    made = _comparison(field)["comparison_levels"]
+    cases = [f"when {made[0]['sql_condition']} then -1"]
+    for number, level in zip(range(len(made) - 2, 0, -1), made[1:], strict=False):
+        cases.append(f"when {level['sql_condition']} then {number}")
+    sql = f"case {' '.join(cases)} else 0 end"
+    return _SIDE.sub(lambda found: f"{found[2]}.{found[1]}", sql)
 
 
 def lists_apart(rule: str) -> str:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from splink import DuckDBAPI, Linker
 
 from amparo.verify.blocking import Blocks, block, with_keys
-from amparo.verify.comparisons import EXACT, FIELDS, GIVEN, KIN, lists_apart, settings
+from amparo.verify.comparisons import EXACT, FIELDS, GIVEN, KIN, level_sql, lists_apart, settings
 
 Model = dict[str, Any]
 """Splink's settings as a dictionary, trained; numbers and SQL only."""
@@ -183,11 +183,14 @@ def _trained(start: Model, learned: dict[str, Any]) -> Model:
 
 
 def _predict(keyed: pa.Table, engine: Engine, model: Model) -> pa.Table:
-    linker = Linker(engine.api.register(keyed), {**model}, log_level=None)
-    scored = linker.inference.predict(threshold_match_weight=_FLOOR - 6)
-    levels = ", ".join(f"cast(gamma_{field.name} as tinyint) as {field.name}" for field in FIELDS)
+    """unique_id_l, unique_id_r and each field's level, of the pairs that Splink finds worth keeping."""
+    registered = engine.api.register(keyed)
+    scored = Linker(registered, {**model}, log_level=None).inference.predict(threshold_match_weight=_FLOOR + 4)
+    levels = ", ".join(f"cast({level_sql(field)} as tinyint) as {field.name}" for field in FIELDS)
     return engine.read(
-        f"select unique_id_l, unique_id_r, {levels} from {scored.physical_name}"  # noqa: S608 - names of our own
+        f"select p.unique_id_l, p.unique_id_r, {levels} from {scored.physical_name} p "  # noqa: S608 - names of our own
+        f"join {registered.physical_name} l on l.unique_id = p.unique_id_l "
+        f"join {registered.physical_name} r on r.unique_id = p.unique_id_r"
     )
 
 
