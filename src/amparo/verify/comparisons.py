@@ -89,9 +89,10 @@ FIELDS: Final = (
         Level("ELSE", DIFFERS, 0.08, 0.9))),
     Field("sex", N_("sex"), "sex", (Level("sex_l = sex_r", SAME, 0.98, 0.6), Level("ELSE", DIFFERS, 0.02, 0.4))),
 )  # fmt: skip
-GIVEN: Final = 0
-KIN: Final = (1, 2, 3)
-"""The fields that siblings share."""
+HOME: Final = [1, 2, 3, 6]
+"""The fields that members of one household share: father, grandfather, family, place."""
+DAY: Final = 4
+"""The field that they share when one event strikes them."""
 
 
 def _comparison(field: Field) -> dict[str, Any]:

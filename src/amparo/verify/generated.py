@@ -57,6 +57,19 @@ def _skewed(rng: np.random.Generator, size: int, count: int) -> NDArray[np.int64
     return rng.choice(size, count, p=chances / chances.sum())
 
 
+def _apart(given: NDArray[np.int64], first: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Siblings, who begin at ``first``, never bear one given name."""
+    starts = np.zeros(len(given), np.int64)
+    starts[first] = first
+    rank = np.arange(len(given)) - np.maximum.accumulate(starts)
+    for order in (1, 2):
+        here = np.flatnonzero(rank == order)
+        for before in range(1, order + 1):
+            clash = given[here] == given[here - before]
+            given[here[clash]] = (given[here[clash]] + 7 * order) % size
+    return given
+
+
 def generate(count: int, seed: int, *, sources: int = 12) -> Generated:
     """``count`` made-up reports of about ``count`` / 2.5 persons out of ``sources`` sources."""
     rng = np.random.default_rng(seed)
@@ -68,7 +81,8 @@ def generate(count: int, seed: int, *, sources: int = 12) -> Generated:
              "day": rng.integers(0, _DAYS, houses)}  # fmt: skip
     persons = np.repeat(np.arange(houses), rng.choice((1, 2, 3), houses, p=(0.55, 0.3, 0.15)))
     number = len(persons)
-    own = {"given": _skewed(rng, len(given), number), "born": _FIRST - 365 * rng.integers(16, 70, number) - rng.integers(0, 365, number),
+    first = np.concatenate([[0], np.flatnonzero(np.diff(persons)) + 1])
+    own = {"given": _apart(_skewed(rng, len(given), number), first, len(given)), "born": _FIRST - 365 * rng.integers(16, 70, number) - rng.integers(0, 365, number),
            "sex": rng.random(number) < 0.85}  # fmt: skip
     day = np.where(rng.random(number) < 0.4, house["day"][persons], rng.integers(0, _DAYS, number)) + _FIRST
     told = np.sort(rng.choice(number, count, p=(weights := rng.gamma(1.2, 1.0, number) + 0.2) / weights.sum()))

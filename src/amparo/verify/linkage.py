@@ -5,8 +5,8 @@ files; the same table, model and seed give the same weights; a model holds weigh
 the odds; a field that a report does not tell weighs 0.
 
 Fellegi and Sunter (1969); expectation maximisation and frequencies as in Splink (Linacre et al., Int. J. Population Data Science
-7:1, 2022). Beyond it: names that siblings share count once where the given names differ (``_kin_once``), and the prior is what the
-weights themselves say (``_prior``).
+7:1, 2022). Beyond it: a third class
+of pairs, two persons of one household, and shares of the classes out of the weights themselves (``estimate_shares``).
 """
 
 import logging
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from splink import DuckDBAPI, Linker
 
 from amparo.verify.blocking import Blocks, block, with_keys
-from amparo.verify.comparisons import EXACT, FIELDS, GIVEN, KIN, level_sql, lists_apart, settings
+from amparo.verify.comparisons import EXACT, FIELDS, level_sql, lists_apart, settings
+from amparo.verify.households import Shares, estimate_shares, shared
 
 Model = dict[str, Any]
 """Splink's settings as a dictionary, trained; numbers and SQL only."""
@@ -86,8 +87,8 @@ class Pairs:
     """Pairs of row numbers, ``left`` < ``right``, sorted, each once.
 
     ``weight`` (n,) log2 odds that both tell of one person. ``levels`` (n, fields) int8: the level of each field counted from the
-    last, -1 where one does not tell it. ``parts`` (n, fields) float32: what each field added. ``prior`` log2 odds before any field.
-    ``looked_at`` pairs compared, ``left_out`` pairs of blocks too large to look at.
+    last, -1 where one does not tell it. ``parts`` (n, fields + 1) float32: what each field added, and last what was taken off again
+    because siblings share it too; their sum and ``shares.prior`` is the weight. ``looked_at`` pairs compared, ``left_out`` pairs of blocks too large to look at.
     """
 
     left: NDArray[np.int64]
@@ -95,7 +96,7 @@ class Pairs:
     weight: NDArray[np.float64]
     levels: NDArray[np.int8]
     parts: NDArray[np.float32]
-    prior: float
+    shares: Shares
     looked_at: int
     left_out: int
 
@@ -202,11 +203,12 @@ def _weighed(reports: pa.Table, found: pa.Table, model: Model, blocks: Blocks) -
     left, right = left[order], right[order]
     levels = np.column_stack([np.asarray(found[field.name], np.int8)[order] for field in FIELDS])
     parts = contributions(reports, left, right, levels, model)
-    evidence = parts.sum(axis=1, dtype=np.float64)
-    prior = _prior(evidence, reports.num_rows)
-    kept = evidence + prior >= _FLOOR
-    looked_at = sum(blocks.pairs.values())
-    return Pairs(left[kept], right[kept], evidence[kept] + prior, levels[kept], parts[kept], prior, looked_at, blocks.left_out)
+    shares = estimate_shares(parts, reports.num_rows)
+    parts = np.column_stack([parts, shared(parts, shares)])
+    weight = parts.sum(axis=1, dtype=np.float64) + shares.prior
+    kept = weight >= _FLOOR
+    return Pairs(left[kept], right[kept], weight[kept], levels[kept], parts[kept], shares, sum(blocks.pairs.values()),
+                 blocks.left_out)  # fmt: skip
 
 
 def contributions(
@@ -223,7 +225,7 @@ def contributions(
             exact = levels[:, column] == len(known) - 1
             frequency = np.maximum(_frequencies(reports[field.name])[left[exact]], _LEAST_FREQUENCY)
             parts[exact, column] = np.log2(known[0]["m_probability"] / frequency)
-    return _kin_once(parts, levels)
+    return parts
 
 
 def _frequencies(column: pa.ChunkedArray) -> NDArray[np.float64]:
@@ -235,37 +237,6 @@ def _frequencies(column: pa.ChunkedArray) -> NDArray[np.float64]:
     if not len(counts):
         return np.ones(len(numbers))
     return np.where(numbers >= 0, counts[numbers] / counts.sum(), 1.0)
-
-
-def _kin_once(parts: NDArray[np.float32], levels: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Father, grandfather and family agree between siblings: where the given names differ, only the strongest of the three counts.
-
-    The fields are not independent given that two persons are not one; the model of Fellegi and Sunter takes them to be.
-    """
-    siblings = levels[:, GIVEN] == 0
-    if siblings.any():
-        kin = parts[np.ix_(siblings, KIN)]
-        strongest = kin.max(axis=1, keepdims=True)
-        parts[np.ix_(siblings, KIN)] = np.where((kin > 0) & (kin < strongest), 0, kin)
-    return parts
-
-
-def _prior(evidence: NDArray[np.float64], count: int) -> float:
-    """log2 odds that two reports drawn at random tell of one person: the share of matches that the weights themselves find.
-
-    Expectation maximisation of that one parameter, all others held; pairs that no key proposed count as no match.
-    """
-    total = count * (count - 1) / 2
-    if total < 1 or not len(evidence):
-        return -20.0
-    share = 1.0 / count
-    for _ in range(50):
-        odds = np.log2(share / (1 - share))
-        new = float(np.clip(probability(evidence + odds).sum() / total, 0.5 / total, 0.5))
-        if abs(np.log2(new / share)) < 1e-4:
-            break
-        share = new
-    return round(float(np.log2(share / (1 - share))), 6)
 
 
 def within(pairs: Pairs, chosen: NDArray[np.bool_]) -> Pairs:
