@@ -27,7 +27,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _NEVER: Final = -1e6
 _ALWAYS: Final = 1e4
-UNCOMPARED: Final = -1.0
+UNCOMPARED: Final = -1.5
 """Natural-log odds of a pair that no key proposed, inside a group that other pairs connect: mildly against."""
 _LARGEST: Final = 400
 """Reports in one group that are weighed all against all; a larger group is cut at its weakest links first."""

@@ -137,6 +137,23 @@ def link(
     return _weighed(reports, found, model, blocks), model
 
 
+def propose(reports: pa.Table, *, budget: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(left, right): all pairs that the keys propose, each once, as ``link`` would compare them; to measure the keys by."""
+    blocks = block(reports, budget)
+    seen: list[NDArray[np.int64]] = []
+    for codes in blocks.keys.values():
+        order = np.argsort(codes, kind="stable")
+        order = order[codes[order] >= 0]
+        starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+        for begin, end in zip(starts, [*starts[1:], len(order)], strict=True):
+            if end - begin > 1:
+                rows = np.sort(order[begin:end])
+                one, two = np.triu_indices(end - begin, 1)
+                seen.append(rows[one] * reports.num_rows + rows[two])
+    joined = np.unique(np.concatenate(seen)) if seen else np.empty(0, np.int64)
+    return joined // reports.num_rows, joined % reports.num_rows
+
+
 def _quietly() -> AbstractContextManager[None]:
     logging.getLogger("splink").setLevel(logging.ERROR)
     return nullcontext()
