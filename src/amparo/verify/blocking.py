@@ -42,13 +42,20 @@ RULES: Final = (
     Rule(("given_key", "place"), ("born_year", "day_month", "family_start")),
     Rule(("family_key", "place"), ("born_year", "day_month", "given_start")),
     Rule(("day", "place"), ("born_year", "sex", "given_start")),
+    Rule(("day_early", "place"), ("day", "born_year", "sex", "given_start")),
+    Rule(("day_late", "place"), ("day", "born_year", "sex", "given_start")),
     Rule(("born", "region"), ("place", "given_start", "sex")),
-    Rule(("day", "region", "born_year"), ("sex", "given_start")),
+    Rule(("day", "region"), ("born_year", "sex", "given_start")),
     Rule(("given_start", "family_start", "born_year"), ("region", "place", "day_month")),
     Rule(("given_key", "born"), ("sex", "region")),
     Rule(("family_key", "born"), ("sex", "region")),
+    Rule(("family_key",), ("given_start", "region", "born_year", "place", "day_month")),
+    Rule(("given_key",), ("family_start", "region", "born_year", "place", "day_month")),
+    Rule(("place",), ("given_start", "born_year", "family_start", "day_month")),
+    Rule(("born_year", "region"), ("given_start", "sex", "family_start", "place")),
+    Rule(("born",), ("given_start", "sex")),
 )
-KEYS: Final = tuple(f"block_{number}" for number in range(len(RULES)))
+KEYS: Final = tuple("by_" + "_and_".join(rule.keys) for rule in RULES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,13 +49,12 @@ def shared(parts: NDArray[np.float32], shares: Shares) -> NDArray[np.float32]:
     return -np.logaddexp2(0.0, _household(parts, shares) + odds).astype(np.float32)[:, None]
 
 
-def estimate_shares(parts: NDArray[np.float32], count: int) -> Shares:
+def estimate_shares(parts: NDArray[np.float32], total: float) -> Shares:
     """Expectation maximisation of the three shares, all levels' weights held; pairs that no key proposed count as strangers'.
 
-    ``parts`` (n, fields) log2(m/u) as ``linkage.contributions``; ``count`` of reports.
+    ``parts`` (n, fields) log2(m/u) as ``linkage.contributions``; ``total`` how many pairs could be one person.
     """
-    total = max(count * (count - 1) / 2, 2.0)
-    shares = Shares(min(1.0 / max(count, 3), 0.3), min(0.5 / max(count, 3), 0.1), 0.3)
+    shares = Shares(min(total**-0.5, 0.3), min(0.5 * total**-0.5, 0.1), 0.3)
     same = parts.sum(axis=1, dtype=np.float64)
     event = np.exp2(np.minimum(parts[:, DAY].astype(np.float64), 60.0))
     for _ in range(_ROUNDS):

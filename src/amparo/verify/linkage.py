@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 import duckdb
@@ -36,10 +37,10 @@ _TRAIN_ON: Final = 100  # pairs that a rule must propose to teach anything
 _FLOOR: Final = -12.0  # weights below are not kept: odds of one in four thousand
 _LEAST_FREQUENCY: Final = 1e-6
 _LESSONS: Final = (
-    ("block_0", "l.given_key = r.given_key and l.family_key = r.family_key"),
-    ("block_1", "l.given_key = r.given_key and l.father_key = r.father_key"),
-    ("block_11", "l.day = r.day and l.place = r.place"),
-    ("block_12", "l.born = r.born and l.region = r.region"),
+    ("by_given_key_and_family_key", "l.given_key = r.given_key and l.family_key = r.family_key"),
+    ("by_given_key_and_father_key", "l.given_key = r.given_key and l.father_key = r.father_key"),
+    ("by_day_and_place", "l.day = r.day and l.place = r.place"),
+    ("by_born_and_region", "l.born = r.born and l.region = r.region"),
 )
 
 
@@ -134,7 +135,7 @@ def link(
         stage("comparing")
         found = _predict(keyed, engine, _scoped(model, lists_clean=lists_clean))
     stage("weighing")
-    return _weighed(reports, found, model, blocks), model
+    return _weighed(reports, found, model, blocks, lists_clean=lists_clean), model
 
 
 def propose(reports: pa.Table, *, budget: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -144,8 +145,8 @@ def propose(reports: pa.Table, *, budget: int) -> tuple[NDArray[np.int64], NDArr
     for codes in blocks.keys.values():
         order = np.argsort(codes, kind="stable")
         order = order[codes[order] >= 0]
-        starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-        for begin, end in zip(starts, [*starts[1:], len(order)], strict=True):
+        bounds = [*np.flatnonzero(np.diff(codes[order], prepend=-1)).tolist(), len(order)]
+        for begin, end in pairwise(bounds):
             if end - begin > 1:
                 rows = np.sort(order[begin:end])
                 one, two = np.triu_indices(end - begin, 1)
@@ -212,7 +213,7 @@ def _predict(keyed: pa.Table, engine: Engine, model: Model) -> pa.Table:
     )
 
 
-def _weighed(reports: pa.Table, found: pa.Table, model: Model, blocks: Blocks) -> Pairs:
+def _weighed(reports: pa.Table, found: pa.Table, model: Model, blocks: Blocks, *, lists_clean: bool) -> Pairs:
     """Weights out of levels and frequencies, summed field by field in one order, so that every engine gives the same."""
     one, two = (np.asarray(found[name], np.int64) for name in ("unique_id_l", "unique_id_r"))
     left, right = np.minimum(one, two), np.maximum(one, two)
@@ -220,12 +221,22 @@ def _weighed(reports: pa.Table, found: pa.Table, model: Model, blocks: Blocks) -
     left, right = left[order], right[order]
     levels = np.column_stack([np.asarray(found[field.name], np.int8)[order] for field in FIELDS])
     parts = contributions(reports, left, right, levels, model)
-    shares = estimate_shares(parts, reports.num_rows)
+    shares = estimate_shares(parts, _eligible(reports, lists_clean=lists_clean))
     parts = np.column_stack([parts, shared(parts, shares)])
     weight = parts.sum(axis=1, dtype=np.float64) + shares.prior
     kept = weight >= _FLOOR
     return Pairs(left[kept], right[kept], weight[kept], levels[kept], parts[kept], shares, sum(blocks.pairs.values()),
                  blocks.left_out)  # fmt: skip
+
+
+def _eligible(reports: pa.Table, *, lists_clean: bool) -> float:
+    """How many pairs could be one person at all."""
+    count = reports.num_rows
+    total = count * (count - 1) / 2
+    if lists_clean:
+        sizes = np.asarray(pc.value_counts(reports["source"]).field("counts"), np.float64)
+        total -= float((sizes * (sizes - 1) / 2).sum())
+    return max(total, 2.0)
 
 
 def contributions(
