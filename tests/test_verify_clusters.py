@@ -119,6 +119,13 @@ def test_a_group_that_is_too_large_is_cut_at_its_weakest_links(monkeypatch):
     assert found.tolist() == [0, 0, 0, 1, 1, 1]
 
 
+def test_decided_chains_end(monkeypatch):
+    """A chain of decisions longer than a group may be is cut like any other, and the clustering comes to an end."""
+    monkeypatch.setattr(clusters, "_LARGEST", 3)
+    found = cluster(_graph(8, [], same=[(number, number + 1) for number in range(7)]))
+    assert len(found) == 8
+
+
 def test_no_pairs_make_no_clusters():
     """Reports that nothing connects are persons of their own; no reports give nothing."""
     assert cluster(_graph(3, [])).tolist() == [0, 1, 2]

@@ -117,15 +117,13 @@ def edges_of(data: Graph) -> tuple[Ints, Ints, Floats]:
 
 def split(data: Graph, one: Ints, two: Ints, weight: Floats, floor: float) -> Ints:
     """The group of each report: connected by weights above ``floor``, and cut at the weakest links while too large."""
-    cut = floor
-    number = _connected(data.count, one, two, weight, np.full(data.count, cut))
+    cut = np.full(data.count, floor)
     while True:
-        sizes = np.bincount(number)
-        large = sizes[number] > _LARGEST
-        if not large.any() or cut > 600:
+        number = _connected(data.count, one, two, weight, cut)
+        large = np.bincount(number)[number] > _LARGEST if data.count else np.zeros(0, bool)
+        if not large.any():
             return number
-        cut += 2.0
-        number = _connected(data.count, one, two, weight, np.where(large, cut, floor))
+        cut[large] = np.maximum(cut[large] + 2.0, cut[large] * 1.3)  # a cut once made stays, or the pieces would grow together again
 
 
 def _connected(count: int, one: Ints, two: Ints, weight: Floats, floor: Floats) -> Ints:
