@@ -21,7 +21,7 @@ _COMMON, _PLACE, _AGREE = 0.3, 0.5, 0.72
 
 _FORMS = {
     "llc": "limited liability company|limited liability partnership|obshchestvo s ogranichennoy otvetstvennostyu|llc|llp|ltd|limited"
-    "|ooo|gmbh|gesellschaft mit beschrankter haftung|sarl|srl|sp z oo|sp z o o|spzoo|sro|s r o|bv|b v|pte ltd|pte|pty|pvt|private limited|too|tov|lda|ltda|oy|ab|as|aps|kft|doo",
+    "|ooo|gmbh|gesellschaft mit beschrankter haftung|sarl|srl|societatea cu raspundere limitata|sp z oo|sp z o o|sp zoo|spzoo|sro|s r o|bv|b v|pte ltd|pte|pty|pvt|private limited|too|tov|lda|ltda|oy|ab|as|aps|kft|doo",
     "jsc": "public joint stock company|open joint stock company|closed joint stock company|joint stock company|joint stock"
     "|publichnoe aktsionernoe obshchestvo|otkrytoe aktsionernoe obshchestvo|zakrytoe aktsionernoe obshchestvo|aktsionernoe obshchestvo"
     "|aktiengesellschaft|ag|ao|oao|pao|zao|jsc|pjsc|ojsc|cjsc|sa|s a|spa|s p a|se|nv|n v|plc|sae|sak|anonim sirketi|societe anonyme|sab de cv|sa de cv",
@@ -56,6 +56,10 @@ russia russian china chinese america american usa us uk britain british germany 
 asian africa african iran iranian iraq syria syrian turkey turkish ukraine ukrainian poland schweiz swiss switzerland mexico india
 indian japan japanese korea korean north south east west northern southern eastern western arab arabian islamic moscow london new
 """.split())  # fmt: skip
+_SHORT_FORMS = {"intl": "international", "dept": "department", "natl": "national", "govt": "government", "assoc": "association",
+                "univ": "university", "inst": "institute", "mfg": "manufacturing", "bros": "brothers", "usa": "us", 
+                "tech": "technology", "mgmt": "management", "engr": "engineering", "svcs": "services", "sys": "systems",
+                "min": "ministry", "fed": "federal", "rep": "republic", "gov": "government"}  # fmt: skip
 _STOP = frozenset("the of and for de la le du des und der die das al el i and a".split())
 _ORDINAL = re.compile(r"^(\d+)(?:st|nd|rd|th|y|ya|oy|i|aya|go)$")
 _LETTERS_APART = re.compile(r"\b(?:[^\W\d_][.\s]){2,}(?:[^\W\d_]\b)?")
@@ -88,7 +92,8 @@ def _parse_body(raw: str) -> Body:
     text = re.sub("['’‘`ʼ]", "", text)
     text = _LETTERS_APART.sub(lambda match: re.sub(r"[.\s]", "", match[0]) + " ", text)
     tokens = [(token, romanise(token) or token) for token in _WORDS.findall(text)][: 3 * MOST_WORDS]
-    latin, form = _without_form([_plain(token, roman) for token, roman in tokens])
+    plain = " ".join(_SHORT_FORMS.get(word, word) for word in (_plain(token, roman) for token, roman in tokens))
+    latin, form = _without_form(plain.replace("united states", "us").replace("united kingdom", "uk").split())
     latin, numbers = _numbers(latin)
     kept = [word for word in latin if word not in _STOP] or latin
     kept = kept[:MOST_WORDS]
@@ -181,10 +186,10 @@ def _aligned(a: Body, b: Body) -> float:
             if max(a.weights[i], b.weights[j]) == 1.0:
                 worst = min(worst, score)
     whole = sum(a.weights) + sum(b.weights)
-    clash = min(max((a.weights[i] for i in free_a), default=0.0), max((b.weights[j] for j in free_b), default=0.0))
     total = got / whole
-    if clash:
-        total = min(total, 1.0 - 0.45 * clash)
+    if free_a and free_b:
+        clash = min(max(a.weights[i] for i in free_a), max(b.weights[j] for j in free_b))
+        total = min(total, 0.68 - 0.13 * clash)
     return min(total, 0.3 + 0.55 * worst) if worst < _AGREE else total
 
 

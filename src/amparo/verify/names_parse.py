@@ -27,13 +27,14 @@ _KEPT = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a name: Latin letters, the code of its sounds, whether short vowels are missing, whether it is an initial."""
+    """One word of a name: Latin letters, the code of its sounds; short vowels missing; an initial; the root of a patronymic."""
 
     latin: str
     code: bytes
     bare: bool
     initial: bool
     families: frozenset[int]
+    patronymic: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -132,11 +133,13 @@ def _parse(raw: str) -> Name:
 
 def _word(piece: _Piece, role: str) -> Word:
     latin = piece.latin
-    if role == "father" and not piece.initial and _PATRONYMIC.search(latin):
+    patronymic = role == "father" and not piece.initial and bool(_PATRONYMIC.search(latin))
+    if patronymic:
         latin = _PATRONYMIC_ROOT.sub("", latin) or latin
     elif role == "family":
         latin = _FEMININE.sub(lambda match: "sky" if match[0].startswith("sk") else "", latin)
-    return Word(latin, sound(latin), piece.bare, piece.initial, frozenset() if piece.initial else families(latin))
+    known = frozenset() if piece.initial else families(latin)
+    return Word(latin, sound(latin), piece.bare, piece.initial, known, patronymic or piece.child)
 
 
 def _pieces(text: str, script: str) -> list[_Piece]:
@@ -241,11 +244,14 @@ def _roles(pieces: list[_Piece], script: str, *, family_last: bool) -> tuple[lis
     if family_last:
         _chain(roles, core)
         return roles, True
+    if pieces[core[0]].son:  # "bin X Y": what stands first is not the given name
+        _chain(roles, [*core[1:], core[0]])
+        return roles, False
     if script == "Arab" or any(piece.son or piece.article for piece in pieces):
         _arabic(pieces, core, roles)
         return roles, True
     capitals = [index for index in core if pieces[index].capitals]
-    if 0 < len(capitals) < len(core) and not any(len(pieces[index].latin) < 2 for index in capitals):
+    if capitals and any(not pieces[index].capitals and not pieces[index].initial for index in core):
         others = [index for index in core if index not in capitals]
         _chain(roles, [*others, capitals[-1]])
         for index in capitals:
