@@ -12,7 +12,7 @@ VERBS: Final = {
     "init": "workspace", "unlock": "workspace", "lock": "workspace", "panic": "workspace", "recover": "workspace",
     "backup": "workspace", "restore": "workspace", "open": "pages",
     "import": "day", "person": "day", "interview": "day", "consent": "day", "correct": "day", "link": "day", "erase": "day",
-    "assess": "assess",
+    "assess": "assess", "same": "same",
     "status": "reading", "search": "reading", "show": "reading", "trace": "reading",
     "evidence": "evidence", "capture": "evidence_capture", "dossier": "output",
     "verify": "keeping", "checkpoint": "keeping", "rebuild": "keeping", "demo": "demo",
@@ -21,7 +21,7 @@ VERBS: Final = {
 
 SECTIONS: Final = (
     (N_("To begin and to end"), ("demo", "init", "open", "unlock", "lock", "panic", "recover")),
-    (N_("The documenter's day"), ("person", "interview", "import", "consent", "correct", "link", "assess", "erase")),
+    (N_("The documenter's day"), ("person", "interview", "import", "consent", "correct", "link", "assess", "same", "erase")),
     (N_("The evidence room"), ("evidence", "capture")),
     (N_("To read"), ("status", "search", "show", "trace")),
     (N_("To let out"), ("dossier",)),
