@@ -35,7 +35,9 @@ def _kept(data: Graph, found) -> bool:
 @settings(max_examples=60, deadline=None)
 @given(_graphs())
 def test_no_cluster_and_no_draw_breaks_a_prohibition(data):
-    """Reports of one clean list, and reports said to be different persons, are never in one cluster and in no drawn clustering."""
+    """Reports of one clean list, and reports said to be different persons, are never in one cluster and in no drawn
+    clustering.
+    """
     assert _kept(data, cluster(data))
     assert all(_kept(data, row) for row in sample(data, 5, 1))
 
@@ -63,7 +65,7 @@ def test_draws_follow_the_distribution_of_clusterings():
     drawn = sample(data, 20_000, 7)
     every = [tuple(row.tolist()) for row in _partitions(4)]
     weights = np.array([math.exp(_score(data, np.array(one))) for one in every])
-    counted = {one: 0 for one in every}
+    counted = dict.fromkeys(every, 0)
     for row in drawn:
         counted[tuple(row.tolist())] += 1
     assert np.abs(np.array([counted[one] for one in every]) / len(drawn) - weights / weights.sum()).max() < 0.015
@@ -76,7 +78,9 @@ def test_a_pair_on_its_own_is_together_with_its_own_probability():
 
 
 def test_two_clean_lists_are_matched_optimally():
-    """Between two lists without duplicates, the assignment with the greatest sum is found where greed takes the best pair first."""
+    """Between two lists without duplicates, the assignment with the greatest sum is found where greed takes the best pair
+    first.
+    """
     data = _graph(4, [(0, 2, 10.0), (0, 3, 9.0), (1, 2, 9.0)], lists=np.array([0, 0, 1, 1]))
     assert cluster(data).tolist() == [0, 1, 1, 0]
 
@@ -89,7 +93,9 @@ def test_one_strong_link_does_not_bridge_two_groups_that_disagree():
 
 
 def test_decisions_rule_over_weights():
-    """Reports decided to be one person are together against their weight; decided to differ, they are apart; the rest follows."""
+    """Reports decided to be one person are together against their weight; decided to differ, they are apart; the rest
+    follows.
+    """
     edges = [(0, 1, -20.0), (1, 2, 20.0), (2, 3, 20.0)]
     assert cluster(_graph(4, edges, same=[(0, 1)], different=[(3, 2)])).tolist() == [0, 0, 0, 1]
 

@@ -1,8 +1,8 @@
 """The same person? Registered persons compared by their sealed names and by what the record tells of them.
 
-Invariants: names are compared in memory alone, by whoever holds the key of ``identities``; what leaves here are handles, words of
-agreement and weights. Nobody is merged: that two handles are one person, or are not, is a claim with a reason, by a person, and a
-later entry takes it back. Grounds are no field of the comparison, and everything of the record is read masked.
+Invariants: names are compared in memory alone, by whoever holds the key of ``identities``; what leaves here are handles, words
+of agreement and weights. Nobody is merged: that two handles are one person, or are not, is a claim with a reason, by a person,
+and a later entry takes it back. Grounds are no field of the comparison, and everything of the record is read masked.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +39,9 @@ Stage = Callable[[str], None]
 
 
 class TooManyPersons(BadInput):
-    template = N_("{count} persons are too many to compare here; {most} is the most. Compare them with `amparo.verify` on a server.")
+    template = N_(
+        "{count} persons are too many to compare here; {most} is the most. Compare them with `amparo.verify` on a server."
+    )
 
 
 class SamePersonTwice(BadInput):
@@ -47,13 +49,15 @@ class SamePersonTwice(BadInput):
 
 
 class DecidedAlready(BadInput):
-    template = N_("{one} and {two} were decided about in {claim}; undo that first with `amparo same undo {claim}`. Nothing was recorded.")
+    template = N_(
+        "{one} and {two} were decided about in {claim}; undo that first with `amparo same undo {claim}`. Nothing was recorded."
+    )
 
 
 class DecisionsClash(BadInput):
     template = N_(
-        "That contradicts earlier decisions: by a chain of them {one} and {two} are one person, and by another they are not. Undo "
-        "one of them with `amparo same undo`. Nothing was recorded."
+        "That contradicts earlier decisions: by a chain of them {one} and {two} are one person, and by another they are not. "
+        "Undo one of them with `amparo same undo`. Nothing was recorded."
     )
 
 
@@ -63,7 +67,9 @@ class NoDecision(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A claim in force that ``one`` and ``two`` are the same person or are not. ``ours``: decided here, not said by a source."""
+    """A claim in force that ``one`` and ``two`` are the same person or are not. ``ours``: decided here, not said by a
+    source.
+    """
 
     claim: str
     one: str
@@ -125,7 +131,8 @@ def _report(session: Session, person: Entity, identity: Identity | None, written
 def _befell(session: Session, person: str) -> tuple[tuple[int, int] | None, str]:
     """(first and last day, place) of what befell a person, by the surest claim that tells them."""
     record = session.record
-    told = [stored.claim for stored in (*record.claims(subject=person), *record.claims(value=person)) if stored.status == CURRENT]
+    found = (*record.claims(subject=person), *record.claims(value=person))
+    told = [stored.claim for stored in found if stored.status == CURRENT]
     told = [claim for claim in told if claim.property in _STRUCK and claim.polarity == AFFIRMED]
     told.sort(key=lambda claim: _STRUCK.index(claim.property))
     days: list[tuple[int, int]] = []
@@ -133,7 +140,7 @@ def _befell(session: Session, person: str) -> tuple[tuple[int, int] | None, str]
     for claim in told:
         about = record.entity(claim.subject) if claim.subject != person else None
         when = claim.value if claim.property == "last seen" else claim.valid or (about.date if about else "")
-        days += [found] if (found := _span(when)) else []
+        days += [day] if (day := _span(when)) else []
         places += [place] if (place := claim.place or (_place(record.claims(subject=about.handle)) if about else "")) else []
     return (days[0] if days else None), (places[0] if places else "")
 
@@ -153,7 +160,9 @@ def _span(text: str) -> tuple[int, int] | None:
 
 
 def decisions(session: Session, persons: Iterable[str]) -> list[Decision]:
-    """What is in force between persons: decided here, or said by a source; a decision made here outweighs what a source says."""
+    """What is in force between persons: decided here, or said by a source; a decision made here outweighs what a source
+    says.
+    """
     found: dict[tuple[str, str], Decision] = {}
     for person in persons:
         for stored in session.record.claims(subject=person):
@@ -191,7 +200,7 @@ def compare(session: Session, stage: Stage = lambda _name: None) -> Compared:
     try:
         data = graph(len(handles), pairs.left, pairs.right, pairs.weight, same=same, different=different)
     except ContradictoryDecisions as error:
-        raise DecisionsClash(one=handles[error.facts["one"]], two=handles[error.facts["two"]]) from None
+        raise DecisionsClash(one=handles[error.one], two=handles[error.two]) from None
     return Compared(handles, pairs, data, decided)
 
 
@@ -211,10 +220,12 @@ def find(session: Session, stage: Stage = lambda _name: None) -> dict[str, Any]:
 
 def _cluster(compared: Compared, group: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
     at = explain.weakest(compared.pairs, group)
-    shown: dict[str, Any] = {"persons": [compared.handles[row] for row in group], "weight": None, "probability": None, "why": ""}
+    persons = [compared.handles[row] for row in group]
+    shown: dict[str, Any] = {"persons": persons, "weight": None, "probability": None, "why": ""}
     if at is not None:
-        shown |= {**_odds(compared.pairs, at), "why": explain.sentence(explain.reasons(compared.pairs, at)),
-                  "held_by": [compared.handles[compared.pairs.left[at]], compared.handles[compared.pairs.right[at]]]}  # fmt: skip
+        ends = [compared.handles[rows[at]] for rows in (compared.pairs.left, compared.pairs.right)]
+        why = explain.sentence(explain.reasons(compared.pairs, at))
+        shown |= {**_odds(compared.pairs, at), "why": why, "held_by": ends}
     return shown
 
 
@@ -291,8 +302,8 @@ def decide(session: Session, one: str, two: str, *, same: bool, why: str) -> str
         _check(persons, [*known, Decision("", one, two, same, "", ours=True)])
         handle = change.allocate("claim")
         claim = Claim(
-            handle, one, PROPERTY, two, why.strip(), polarity=AFFIRMED if same else DENIED, access="inferred", voluntariness="free",
-            stance="finding", person=one, recorded=now_ms(),
+            handle, one, PROPERTY, two, why.strip(), polarity=AFFIRMED if same else DENIED, access="inferred",
+            voluntariness="free", stance="finding", person=one, recorded=now_ms(),
         )  # fmt: skip
         change.put("record", Claim.TYPE, [claim.to_row()])
     return handle
@@ -307,7 +318,7 @@ def _check(persons: list[str], all_: list[Decision]) -> None:
         graph(len(persons), none, none, np.empty(0), same=[(a, b) for a, b, same in ours if same],
               different=[(a, b) for a, b, same in ours if not same])  # fmt: skip
     except ContradictoryDecisions as error:
-        raise DecisionsClash(one=persons[error.facts["one"]], two=persons[error.facts["two"]]) from None
+        raise DecisionsClash(one=persons[error.one], two=persons[error.two]) from None
 
 
 def undo(session: Session, decision: str, why: str) -> str:

@@ -29,8 +29,8 @@ def _who(shown: dict[str, Any]) -> str:
 
 @same.command(
     help=_(
-        "Show who may be one person: groups of handles, the link that holds each worst, and why. Needs the identities; names are "
-        "compared in memory and not shown.\n\nExample: amparo same find"
+        "Show who may be one person: groups of handles, the link that holds each worst, and why. Needs the identities; "
+        "names are compared in memory and not shown.\n\nExample: amparo same find"
     )
 )
 @passphrase_option
@@ -48,7 +48,8 @@ def find(passphrase_fd: int | None, folder: Path | None) -> Result:
             lines.append("    " + one["why"])
     if not lines:
         lines.append(_("No two persons look like one."))
-    lines.append(_("{count} persons with a name compared. These are suggestions: look with `amparo same show`.").format(count=data["compared"]))
+    said = _("{count} persons with a name compared. These are suggestions: look with `amparo same show`.")
+    lines.append(said.format(count=data["compared"]))
     if data["left_out"]:
         lines.append(_("{pairs} pairs that share only what is very common were not looked at.").format(pairs=data["left_out"]))
     return data, "\n".join(lines)
@@ -84,8 +85,8 @@ def _decided(one: dict[str, Any]) -> str:
 
 @same.command(
     help=_(
-        "Show what agrees between two persons, each field with its weight (bits: above 0 speaks for one person, below for two). "
-        "With --reason also what is sealed about both; an entry then says that somebody looked, and why.\n\n"
+        "Show what agrees between two persons, each field with its weight (bits: above 0 speaks for one person, below for two)."
+        " With --reason also what is sealed about both; an entry then says that somebody looked, and why.\n\n"
         "Example: amparo same show P-0001 P-0002"
     )
 )
@@ -100,8 +101,11 @@ def show(one: str, two: str, reason: str, passphrase_fd: int | None, folder: Pat
     if data["weight"] is None:
         lines = [_("{who}: nothing worth a look in common.").format(who=_who(data))]
     else:
-        lines = [_("{who}: {percent:.1%}, {weight:+.1f} bits").format(who=_who(data), percent=data["probability"], weight=data["weight"])]
-        lines += [f"  {found['weight']:+6.1f}  {found['field']}{': ' + found['agrees'] if found['agrees'] else ''}" for found in data["reasons"]]
+        said = _("{who}: {percent:.1%}, {weight:+.1f} bits")
+        lines = [said.format(who=_who(data), percent=data["probability"], weight=data["weight"])]
+        for found in data["reasons"]:
+            agrees = f": {found['agrees']}" if found["agrees"] else ""
+            lines.append(f"  {found['weight']:+6.1f}  {found['field']}{agrees}")
     lines += [_decided(found) for found in data["decided"]]
     for handle, sealed in data.get("sealed", {}).items():
         names = "; ".join(name["text"] for name in sealed.get("names", []))
@@ -111,8 +115,8 @@ def show(one: str, two: str, reason: str, passphrase_fd: int | None, folder: Pat
 
 @same.command(
     help=_(
-        "Record that two handles are the same person, or are not, and why. A claim like any other: both handles stay, and it can be "
-        "undone.\n\nExample: amparo same decide P-0001 P-0002 --same --why \"same document number in both files\""
+        "Record that two handles are the same person, or are not, and why. A claim like any other: both handles stay, and it "
+        'can be undone.\n\nExample: amparo same decide P-0001 P-0002 --same --why "same document number in both files"'
     )
 )
 @click.argument("one")
@@ -133,7 +137,7 @@ def decide(one: str, two: str, is_same: bool | None, why: str, passphrase_fd: in
 @same.command(
     help=_(
         "Take a decision back by a new entry; the decision stays readable.\n\n"
-        "Example: amparo same undo C-0042 --why \"two cousins of one name, says the family\""
+        'Example: amparo same undo C-0042 --why "two cousins of one name, says the family"'
     )
 )
 @click.argument("decision")

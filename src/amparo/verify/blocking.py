@@ -1,7 +1,7 @@
 """Which pairs of reports are looked at: a union of keys, each divided further where it would be too common.
 
-Invariants: a key is made of what both reports say, so a pair is looked at or not by its content alone, on every engine alike; no
-key costs more pairs than its share of the budget; what was too common to be looked at even when divided is counted, never
+Invariants: a key is made of what both reports say, so a pair is looked at or not by its content alone, on every engine alike;
+no key costs more pairs than its share of the budget; what was too common to be looked at even when divided is counted, never
 silently left.
 
 Dynamic subdivision of large blocks: McNeill, Kardes and Borthwick, Dynamic Record Blocking, 2012, section 3.
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 Codes = NDArray[np.int64]
@@ -61,7 +61,8 @@ KEYS: Final = tuple("by_" + "_and_".join(rule.keys) for rule in RULES)
 @dataclass(frozen=True, slots=True)
 class Blocks:
     """``keys``: name -> (n,) int64 code, -1 where a report has no key; ``pairs``: pairs of each key, before those counted twice
-    are joined; ``left_out``: pairs of blocks that stayed too large."""
+    are joined; ``left_out``: pairs of blocks that stayed too large.
+    """
 
     keys: Mapping[str, Codes]
     pairs: Mapping[str, int]
@@ -105,7 +106,8 @@ def _codes(reports: pa.Table) -> dict[str, Codes]:
         found[f"day_{name}"] = np.where(near, (middle + shift) // _WINDOW, -1)
     found["day_month"] = np.where(near, middle // 31, -1)
     first, last = (_days(reports[f"born_{end}"]) for end in ("from", "to"))
-    found["born_year"] = np.where((first > 0) & (last - first <= 366 * 3), ((first + last) // 2 / 365.2425).astype(np.int64), -1)
+    years = ((first + last) // 2 / 365.2425).astype(np.int64)
+    found["born_year"] = np.where((first > 0) & (last - first <= 366 * 3), years, -1)
     return found
 
 

@@ -2,9 +2,10 @@
 
 Invariants: a pair that is decided, or that the draws leave no doubt about, is never asked; the same draws give the same order.
 
-An answer is a function of the clustering, so what it is expected to teach about the clustering is its own entropy (Lindley, Annals
-of Mathematical Statistics 27, 1956; MacKay, Neural Computation 4, 1992). Among pairs equally open, the one that settles others
-counts more: ``teaches`` sums the mutual information of the answer with every open pair of its group, its own entropy included.
+An answer is a function of the clustering, so what it is expected to teach about the clustering is its own entropy (Lindley,
+Annals of Mathematical Statistics 27, 1956; MacKay, Neural Computation 4, 1992). Among pairs equally open, the one that settles
+others counts more: ``teaches`` sums the mutual information of the answer with every open pair of its group, its own entropy
+included.
 """
 
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ def questions(data: Graph, draws: NDArray[np.int64], most: int = 25) -> list[Que
     shared = _information(answers) * _one_group(left, right)
     teaches = shared.sum(axis=1)
     order = np.lexsort((right, left, -np.round(teaches, 9)))
-    return [Question(int(left[at]), int(right[at]), float(answers[:, at].mean()), round(float(teaches[at]), 4)) for at in order][:most]
+    share = answers.mean(axis=0)
+    asked = order[:most].tolist()
+    return [Question(int(left[at]), int(right[at]), float(share[at]), round(float(teaches[at]), 4)) for at in asked]
 
 
 def _ordered(data: Graph, at: int) -> tuple[int, int]:
@@ -80,4 +83,4 @@ def _information(answers: NDArray[np.bool_]) -> Floats:
         product = one[:, None] * two[None, :]
         usable = (joint > 1e-12) & (product > 1e-12)
         found[usable] += joint[usable] * np.log2(joint[usable] / product[usable])
-    return np.maximum(found, 0.0)
+    return np.asarray(np.maximum(found, 0.0), np.float64)

@@ -1,11 +1,12 @@
+# ruff: noqa: NPY002 - numba knows no other generator inside a kernel; each kernel seeds its own
 """What the weights leave open: clusterings drawn at random from all that the weights and the decisions allow.
 
-Invariants: as ``verify.clusters``: no drawn clustering breaks a prohibition; the same pairs and seed give the same draws; two reports
-that nothing else touches are together in a share of the draws that is their own probability.
+Invariants: as ``verify.clusters``: no drawn clustering breaks a prohibition; the same pairs and seed give the same draws; two
+reports that nothing else touches are together in a share of the draws that is their own probability.
 
 The distribution is proportional to exp(sum of the log odds inside clusters). It takes pairs as independent, which they are not
-quite, so large clusters come out surer than they are. Moves: Gibbs steps of single reports, and sequentially allocated merges and
-splits (Dahl, Technical report 1086, University of Wisconsin, 2003, section 3), which carry whole halves across.
+quite, so large clusters come out surer than they are. Moves: Gibbs steps of single reports, and sequentially allocated merges
+and splits (Dahl, Technical report 1086, University of Wisconsin, 2003, section 3), which carry whole halves across.
 """
 
 from typing import Final
@@ -27,8 +28,8 @@ def sample(data: Graph, draws: int, seed: int) -> NDArray[np.int64]:
     one, two, weight = edges_of(data)
     groups = groups_of(data, one, two, split(data, one, two, weight, _OPEN))
     start = start_clusters(data)
-    drawn = _draw_all(groups.members, groups.starts, groups.place, groups.edges, groups.edge_starts, one, two, weight, data.lists,
-                      start, draws, seed & 0xFFFFFFFF)  # fmt: skip
+    drawn = _draw_all(groups.members, groups.starts, groups.place, groups.edges, groups.edge_starts, one, two, weight,
+                      data.lists, start, draws, seed & 0xFFFFFFFF)  # fmt: skip
     return np.array([renumbered(row) for row in drawn], np.int64).reshape(draws, data.count)
 
 

@@ -1,12 +1,13 @@
 """Who is one person: clusters of reports under constraints.
 
-Invariants: two reports that must not be one person are never in one cluster, whatever links them; what must be one is, unless that
-breaks a prohibition; no cluster holds two reports of a list that has nobody twice; the same pairs and seed give the same clusters.
+Invariants: two reports that must not be one person are never in one cluster, whatever links them; what must be one is, unless
+that breaks a prohibition; no cluster holds two reports of a list that has nobody twice; the same pairs and seed give the same
+clusters.
 
-A clustering's score is the sum of the weights (log odds) of the pairs inside its clusters (correlation clustering: Bansal, Blum and
-Chawla 2004). ``cluster`` climbs it: two clean lists are matched optimally, else clusters are joined greedily by the weight between
-whole clusters (greedy additive edge contraction: Keuper et al., ICCV 2015), so that one strong link cannot bridge two groups that
-disagree.
+A clustering's score is the sum of the weights (log odds) of the pairs inside its clusters (correlation clustering: Bansal,
+Blum and Chawla 2004). ``cluster`` climbs it: two clean lists are matched optimally, else clusters are joined greedily by the
+weight between whole clusters (greedy additive edge contraction: Keuper et al., ICCV 2015), so that one strong link cannot
+bridge two groups that disagree.
 """
 
 from collections.abc import Iterable
@@ -16,9 +17,9 @@ from typing import Final
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+from scipy.sparse import coo_matrix  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
 from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_
@@ -35,9 +36,11 @@ _LN2: Final = float(np.log(2.0))
 
 
 class ContradictoryDecisions(BadInput):
+    """``one`` and ``two``: the row numbers."""
+
     template = N_(
-        "The decisions contradict each other: reports {one} and {two} are said to be the same person by a chain of decisions and "
-        "different persons by another; undo one of them."
+        "The decisions contradict each other: reports {one} and {two} are said to be the same person by a chain of "
+        "decisions and different persons by another; undo one of them."
     )
 
 
@@ -45,8 +48,8 @@ class ContradictoryDecisions(BadInput):
 class Graph:
     """Reports 0..count-1 and what is known between them.
 
-    ``left``, ``right`` (n,) int64 row numbers; ``weight`` (n,) float64 log2 odds. ``lists`` (count,) int64: the number of a clean
-    list (nobody stands on it twice), -1 for none. ``same`` and ``different`` (k, 2) int64: decisions.
+    ``left``, ``right`` (n,) int64 row numbers; ``weight`` (n,) float64 log2 odds. ``lists`` (count,) int64: the number of a
+    clean list (nobody stands on it twice), -1 for none. ``same`` and ``different`` (k, 2) int64: decisions.
     """
 
     count: int
@@ -63,7 +66,9 @@ def graph(
     same: Iterable[tuple[int, int]] = (), different: Iterable[tuple[int, int]] = (),
 ) -> Graph:  # fmt: skip
     """Put a graph together. Raises ContradictoryDecisions where two reports must be and must not be one."""
-    same_, different_ = (np.array(sorted({(min(p), max(p)) for p in pairs}), np.int64).reshape(-1, 2) for pairs in (same, different))
+    same_, different_ = (
+        np.array(sorted({(min(pair), max(pair)) for pair in pairs}), np.int64).reshape(-1, 2) for pairs in (same, different)
+    )
     on = np.full(count, -1, np.int64) if lists is None else np.asarray(lists, np.int64)
     if len(same_) and len(different_):
         joined = _components(count, same_[:, 0], same_[:, 1])
@@ -123,7 +128,7 @@ def split(data: Graph, one: Ints, two: Ints, weight: Floats, floor: float) -> In
         large = np.bincount(number)[number] > _LARGEST if data.count else np.zeros(0, bool)
         if not large.any():
             return number
-        cut[large] = np.maximum(cut[large] + 2.0, cut[large] * 1.3)  # a cut once made stays, or the pieces would grow together again
+        cut[large] = np.maximum(cut[large] + 2.0, cut[large] * 1.3)  # a cut stays, or the pieces would grow together again
 
 
 def _connected(count: int, one: Ints, two: Ints, weight: Floats, floor: Floats) -> Ints:
@@ -135,7 +140,8 @@ def start_clusters(data: Graph) -> Ints:
     """(count,) the cluster of each report as one of its reports."""
     one, two, weight = edges_of(data)
     groups = groups_of(data, one, two, split(data, one, two, weight, 0.0))
-    labels = _join_all(groups.members, groups.starts, groups.place, groups.edges, groups.edge_starts, one, two, weight, data.lists)
+    labels = _join_all(groups.members, groups.starts, groups.place, groups.edges, groups.edge_starts, one, two, weight,
+                       data.lists)  # fmt: skip
     _match_two_lists(data, groups, one, two, weight, labels)
     return np.asarray(labels, np.int64)
 

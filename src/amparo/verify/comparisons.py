@@ -1,10 +1,12 @@
 """How two reports are compared, field by field: levels of agreement, each in SQL and in words.
 
-Invariants: the SQL uses only what DuckDB and Spark both have built in (=, levenshtein, least, greatest, like), so that one settings
-object gives the same levels on both; a level is listed before every level it implies; the last is "differs". Grounds are no field.
+Invariants: the SQL uses only what DuckDB and Spark both have built in (=, levenshtein, least, greatest, like), so that one
+settings object gives the same levels on both; a level is listed before every level it implies; the last is "differs". Grounds
+are no field.
 
 The model is Fellegi and Sunter (1969), fitted by Splink (Linacre et al. 2022): weights log2(m/u) add up over the fields, with
-frequencies of the values for exact agreement (Winkler 2000). Starting m are stated here, and stay where data cannot teach others.
+frequencies of the values for exact agreement (Winkler 2000). Starting m are stated here, and stay where data cannot teach
+others.
 """
 
 import re
@@ -20,7 +22,9 @@ _SIDE: Final = re.compile(r"\b([a-z_]+)_([lr])\b")
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """``sql`` a condition, or EXACT for equality with frequencies, or "ELSE"; ``words`` what it means; ``m``, ``u`` the start."""
+    """``sql`` a condition, or EXACT for equality with frequencies, or "ELSE"; ``words`` what it means; ``m``, ``u`` the
+    start.
+    """
 
     sql: str
     words: str
@@ -127,7 +131,9 @@ def settings(prior: float, link_type: str = "dedupe_only") -> dict[str, Any]:
 
 
 def level_sql(field: Field) -> str:
-    """The level of a field for a pair ``l``, ``r`` of a joined table: counted from the last level, -1 where one does not tell it."""
+    """The level of a field for a pair ``l``, ``r`` of a joined table: counted from the last level, -1 where one does not tell
+    it.
+    """
     made = _comparison(field)["comparison_levels"]
     cases = [f"when {made[0]['sql_condition']} then -1"]
     for number, level in zip(range(len(made) - 2, 0, -1), made[1:], strict=False):

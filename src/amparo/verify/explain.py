@@ -1,7 +1,7 @@
 """Why two reports are taken for one person, or not: each field's agreement in words, with its weight.
 
-Invariants: words and weights only, no value of any field, so that an explanation may stand in the record; the weights add up to the
-pair's weight.
+Invariants: words and weights only, no value of any field, so that an explanation may stand in the record; the weights add up
+to the pair's weight.
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,15 @@ class Reason:
 
 
 def reasons(pairs: Pairs, at: int) -> list[Reason]:
-    """What speaks for and against a pair, the weightiest first; last what is taken off for siblings and what chance alone says."""
+    """What speaks for and against a pair, the weightiest first; last what is taken off for siblings and what chance alone
+    says.
+    """
     said = []
     for column, field in enumerate(FIELDS):
         level = int(pairs.levels[at, column])
         if level >= 0:
-            said.append(Reason(_(field.words), _(field.levels[len(field.levels) - 1 - level].words), _bits(pairs.parts[at, column])))
+            agrees = field.levels[len(field.levels) - 1 - level].words
+            said.append(Reason(_(field.words), _(agrees), _bits(pairs.parts[at, column])))
     said.sort(key=lambda reason: -abs(reason.weight))
     household = _bits(pairs.parts[at, len(FIELDS)])
     if household:
@@ -50,7 +53,9 @@ def sentence(given: list[Reason]) -> str:
 
 
 def weakest(pairs: Pairs, members: NDArray[np.int64]) -> int | None:
-    """The place of the pair that holds a cluster together worst among those that do at all: its strongest tree's weakest link."""
+    """The place of the pair that holds a cluster together worst among those that do at all: its strongest tree's weakest
+    link.
+    """
     inside = np.flatnonzero(np.isin(pairs.left, members) & np.isin(pairs.right, members))
     root = {int(member): int(member) for member in members}
 

@@ -1,4 +1,5 @@
-"""A made-up population and the reports about it, with the truth known: for tests, measurements and demonstrations. Nobody is real.
+"""A made-up population and the reports about it, with the truth known: for tests, measurements and demonstrations. Nobody is
+real.
 
 Invariants: names are built from syllables and belong to nobody; the same seed gives the same reports; siblings share father,
 grandfather, family and home, and are often struck by the same event.
@@ -16,7 +17,9 @@ _VOWELS = ("a", "e", "i", "o", "u", "ya")
 _ENDS = ("", "n", "r", "m", "d", "sh", "t", "l", "s", "bek", "din", "ev")
 _FIRST = 735_000  # an ordinal in 2013
 _DAYS = 1500
-_SPELLINGS = (("kh", "h"), ("ya", "ia"), ("sh", "ch"), ("v", "w"), ("u", "ou"), ("i", "y"), ("ev", "eff"), ("e", "ye"), ("k", "q"))
+_SPELLINGS = (
+    ("kh", "h"), ("ya", "ia"), ("sh", "ch"), ("v", "w"), ("u", "ou"), ("i", "y"), ("ev", "eff"), ("e", "ye"), ("k", "q"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ def generate(count: int, seed: int, *, sources: int = 12) -> Generated:
     persons = np.repeat(np.arange(houses), rng.choice((1, 2, 3), houses, p=(0.55, 0.3, 0.15)))
     number = len(persons)
     first = np.concatenate([[0], np.flatnonzero(np.diff(persons)) + 1])
-    own = {"given": _apart(_skewed(rng, len(given), number), first, len(given)), "born": _FIRST - 365 * rng.integers(16, 70, number) - rng.integers(0, 365, number),
+    own = {"given": _apart(_skewed(rng, len(given), number), first, len(given)),
+           "born": _FIRST - 365 * rng.integers(16, 70, number) - rng.integers(0, 365, number),
            "sex": rng.random(number) < 0.85}  # fmt: skip
     day = np.where(rng.random(number) < 0.4, house["day"][persons], rng.integers(0, _DAYS, number)) + _FIRST
     told = np.sort(rng.choice(number, count, p=(weights := rng.gamma(1.2, 1.0, number) + 0.2) / weights.sum()))
@@ -92,7 +96,8 @@ def generate(count: int, seed: int, *, sources: int = 12) -> Generated:
         place = int(house["place"][home])
         texts = {"given": given[own["given"][person]], "father": given[house["father"][home]],
                  "grandfather": given[house["grandfather"][home]], "family": family[house["family"][home]]}  # fmt: skip
-        reports.append(_told(rng, texts, sources, int(own["born"][person]), int(day[person]), place, male=bool(own["sex"][person])))
+        born, male = int(own["born"][person]), bool(own["sex"][person])
+        reports.append(_told(rng, texts, sources, born, int(day[person]), place, male=male))
     return Generated(reports, told.astype(np.int64))
 
 

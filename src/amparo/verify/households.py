@@ -1,10 +1,10 @@
 """Siblings are not one person: the third class of pairs, two persons of one household, beside one person and strangers.
 
-Invariants: what members of one household have in common never counts as proof that they are one; arrays in, figures out, the same
-every time.
+Invariants: what members of one household have in common never counts as proof that they are one; arrays in, figures out, the
+same every time.
 
-Winkler, Improved decision rules in the Fellegi-Sunter model of record linkage, 1993, section 3; Larsen and Rubin, Journal of the
-American Statistical Association 96, 2001: in the two-class model members of a household pass for one person.
+Winkler, Improved decision rules in the Fellegi-Sunter model of record linkage, 1993, section 3; Larsen and Rubin, Journal of
+the American Statistical Association 96, 2001: in the two-class model members of a household pass for one person.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ _ROUNDS: Final = 100
 @dataclass(frozen=True, slots=True)
 class Shares:
     """Of all pairs, which share tells of one person (``same``) and which of two of one household (``household``); ``one_event``
-    the share of the latter that the same event struck."""
+    the share of the latter that the same event struck.
+    """
 
     same: float
     household: float
@@ -40,13 +41,13 @@ def _household(parts: NDArray[np.float32], shares: Shares) -> NDArray[np.float64
     """
     in_common = parts[:, HOME].sum(axis=1, dtype=np.float64)
     event = np.exp2(np.minimum(parts[:, DAY].astype(np.float64), 60.0))
-    return in_common + np.asarray(np.log2(shares.one_event * event + 1 - shares.one_event))
+    return np.asarray(in_common + np.log2(shares.one_event * event + 1 - shares.one_event), np.float64)
 
 
 def shared(parts: NDArray[np.float32], shares: Shares) -> NDArray[np.float32]:
     """(n, 1) what is taken off again because siblings share it too."""
     odds = np.log2(shares.household / (1 - shares.same - shares.household))
-    return -np.logaddexp2(0.0, _household(parts, shares) + odds).astype(np.float32)[:, None]
+    return np.asarray(-np.logaddexp2(0.0, _household(parts, shares) + odds)[:, None], np.float32)
 
 
 def estimate_shares(parts: NDArray[np.float32], total: float) -> Shares:

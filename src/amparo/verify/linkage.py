@@ -1,11 +1,11 @@
 """How likely two reports tell of one person: Splink's pairwise weights over our fields and keys, on DuckDB or on Spark.
 
-Invariants: nothing is written to disk and nothing asked of the network: DuckDB runs in memory with spilling off and no access to
-files; the same table, model and seed give the same weights; a model holds weights and no value of any report. A weight is log2 of
-the odds; a field that a report does not tell weighs 0.
+Invariants: nothing is written to disk and nothing asked of the network: DuckDB runs in memory with spilling off and no access
+to files; the same table, model and seed give the same weights; a model holds weights and no value of any report. A weight is
+log2 of the odds; a field that a report does not tell weighs 0.
 
-Fellegi and Sunter (1969); expectation maximisation and frequencies as in Splink (Linacre et al., Int. J. Population Data Science
-7:1, 2022). Beyond it: a third class
+Fellegi and Sunter (1969); expectation maximisation and frequencies as in Splink (Linacre et al., Int. J. Population Data
+Science 7:1, 2022). Beyond it: a third class
 of pairs, two persons of one household, and shares of the classes out of the weights themselves (``estimate_shares``).
 """
 
@@ -18,8 +18,8 @@ from typing import Any, Final, Protocol
 
 import duckdb
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from splink import DuckDBAPI, Linker
 
@@ -76,7 +76,9 @@ class Spark:
         from splink import SparkAPI
 
         self.session = session
-        self.api: Any = SparkAPI(spark_session=session, register_udfs_automatically=False, break_lineage_method="persist")
+        self.api: Any = SparkAPI(  # type: ignore[no-untyped-call]
+            spark_session=session, register_udfs_automatically=False, break_lineage_method="persist"
+        )
 
     def read(self, sql: str) -> pa.Table:
         """A query's answer as a table."""
@@ -87,9 +89,10 @@ class Spark:
 class Pairs:
     """Pairs of row numbers, ``left`` < ``right``, sorted, each once.
 
-    ``weight`` (n,) log2 odds that both tell of one person. ``levels`` (n, fields) int8: the level of each field counted from the
-    last, -1 where one does not tell it. ``parts`` (n, fields + 1) float32: what each field added, and last what was taken off again
-    because siblings share it too; their sum and ``shares.prior`` is the weight. ``looked_at`` pairs compared, ``left_out`` pairs of blocks too large to look at.
+    ``weight`` (n,) log2 odds that both tell of one person. ``levels`` (n, fields) int8: the level of each field counted from
+    the last, -1 where one does not tell it. ``parts`` (n, fields + 1) float32: what each field added, and last what was taken
+    off again because siblings share it too; their sum and ``shares.prior`` is the weight. ``looked_at`` pairs compared,
+    ``left_out`` pairs of blocks too large to look at.
     """
 
     left: NDArray[np.int64]
@@ -220,7 +223,7 @@ def _weighed(reports: pa.Table, found: pa.Table, model: Model, blocks: Blocks, *
     order = np.lexsort((right, left))
     left, right = left[order], right[order]
     levels = np.column_stack([np.asarray(found[field.name], np.int8)[order] for field in FIELDS])
-    parts = contributions(reports, left, right, levels, model)
+    parts = contributions(reports, left, levels, model)
     shares = estimate_shares(parts, _eligible(reports, lists_clean=lists_clean))
     parts = np.column_stack([parts, shared(parts, shares)])
     weight = parts.sum(axis=1, dtype=np.float64) + shares.prior
@@ -240,7 +243,7 @@ def _eligible(reports: pa.Table, *, lists_clean: bool) -> float:
 
 
 def contributions(
-    reports: pa.Table, left: NDArray[np.int64], right: NDArray[np.int64], levels: NDArray[np.int8], model: Model
+    reports: pa.Table, left: NDArray[np.int64], levels: NDArray[np.int8], model: Model
 ) -> NDArray[np.float32]:  # fmt: skip
     """(n, fields) what each field adds in log2: log2(m/u) of its level; for exact agreement log2(m/frequency of the value)."""
     parts = np.zeros(levels.shape, np.float32)

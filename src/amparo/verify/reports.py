@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 
 from amparo.kernel.dates import PartialDate
 from amparo.kernel.text import fold, romanise, words
@@ -23,9 +23,9 @@ FIRST_DAY, LAST_DAY = 1, 3_652_059  # years 1 and 9999: where a date is open
 class Report:
     """One report of one person; every field but ``source`` may be empty or None.
 
-    ``source`` the list or document it comes from. The four parts of a name in any script, each one or more words. ``sex`` a code.
-    ``born`` and ``day`` (of the event): (first, last) possible day as proleptic Gregorian ordinals. ``place`` and the wider
-    ``region`` as codes, equal where the place is.
+    ``source`` the list or document it comes from. The four parts of a name in any script, each one or more words. ``sex`` a
+    code. ``born`` and ``day`` (of the event): (first, last) possible day as proleptic Gregorian ordinals. ``place`` and the
+    wider ``region`` as codes, equal where the place is.
     """
 
     source: str = ""
