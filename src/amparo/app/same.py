@@ -200,8 +200,12 @@ def compare(session: Session, stage: Stage = lambda _name: None) -> Compared:
     try:
         data = graph(len(handles), pairs.left, pairs.right, pairs.weight, same=same, different=different)
     except ContradictoryDecisions as error:
-        raise DecisionsClash(one=handles[error.one], two=handles[error.two]) from None
+        raise DecisionsClash(one=handles[_row(error, "one")], two=handles[_row(error, "two")]) from None
     return Compared(handles, pairs, data, decided)
+
+
+def _row(error: ContradictoryDecisions, which: str) -> int:
+    return int(str(error.facts[which]))
 
 
 def find(session: Session, stage: Stage = lambda _name: None) -> dict[str, Any]:
@@ -318,7 +322,7 @@ def _check(persons: list[str], all_: list[Decision]) -> None:
         graph(len(persons), none, none, np.empty(0), same=[(a, b) for a, b, same in ours if same],
               different=[(a, b) for a, b, same in ours if not same])  # fmt: skip
     except ContradictoryDecisions as error:
-        raise DecisionsClash(one=persons[error.one], two=persons[error.two]) from None
+        raise DecisionsClash(one=persons[_row(error, "one")], two=persons[_row(error, "two")]) from None
 
 
 def undo(session: Session, decision: str, why: str) -> str:

@@ -9,6 +9,7 @@ Dynamic subdivision of large blocks: McNeill, Kardes and Borthwick, Dynamic Reco
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -85,6 +86,24 @@ def block(reports: pa.Table, budget: int) -> Blocks:
         pairs[KEYS[number]] = used
         left, out = left - used, out + dropped
     return Blocks({name: keys[name] for name in KEYS}, {name: pairs[name] for name in KEYS}, out)
+
+
+def pairs_of(codes: Codes, most: int = 0, rng: np.random.Generator | None = None) -> tuple[Codes, Codes]:
+    """(left, right) row numbers of the pairs that share a code, left < right; ``most``: of random blocks until there are so many."""
+    order = np.argsort(codes, kind="stable")
+    order = order[codes[order] >= 0]
+    bounds = [*np.flatnonzero(np.diff(codes[order], prepend=-1)).tolist(), len(order)]
+    blocks = [order[begin:end] for begin, end in pairwise(bounds) if end - begin > 1]
+    turn = rng.permutation(len(blocks)).tolist() if rng is not None else range(len(blocks))
+    left, right, found = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+    for number in turn:
+        one, two = np.triu_indices(len(blocks[number]), 1)
+        left.append(blocks[number][one])
+        right.append(blocks[number][two])
+        found += len(one)
+        if most and found >= most:
+            break
+    return np.concatenate(left)[: most or None], np.concatenate(right)[: most or None]
 
 
 def with_keys(reports: pa.Table, blocks: Blocks) -> pa.Table:

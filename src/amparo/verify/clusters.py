@@ -36,8 +36,6 @@ _LN2: Final = float(np.log(2.0))
 
 
 class ContradictoryDecisions(BadInput):
-    """``one`` and ``two``: the row numbers."""
-
     template = N_(
         "The decisions contradict each other: reports {one} and {two} are said to be the same person by a chain of "
         "decisions and different persons by another; undo one of them."

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, Final, Protocol
 
 import duckdb
@@ -23,25 +22,18 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from splink import DuckDBAPI, Linker
 
-from amparo.verify.blocking import Blocks, block, with_keys
-from amparo.verify.comparisons import EXACT, FIELDS, level_sql, lists_apart, settings
+from amparo.verify.blocking import Blocks, block, pairs_of, with_keys
+from amparo.verify.comparisons import EXACT, FIELDS, level_sql, lists_apart
 from amparo.verify.households import Shares, estimate_shares, shared
+from amparo.verify.training import train
 
 Model = dict[str, Any]
 """Splink's settings as a dictionary, trained; numbers and SQL only."""
 
 PAIRS_EACH: Final = 400  # pairs looked at for each report, at most, as long as there are few reports
 MOST_PAIRS: Final = 30_000_000
-_TRAINED_FROM: Final = 300  # reports; with fewer the stated start weights are used
-_TRAIN_ON: Final = 100  # pairs that a rule must propose to teach anything
 _FLOOR: Final = -12.0  # weights below are not kept: odds of one in four thousand
 _LEAST_FREQUENCY: Final = 1e-6
-_LESSONS: Final = (
-    ("by_given_key_and_family_key", "l.given_key = r.given_key and l.family_key = r.family_key"),
-    ("by_given_key_and_father_key", "l.given_key = r.given_key and l.father_key = r.father_key"),
-    ("by_day_and_place", "l.day = r.day and l.place = r.place"),
-    ("by_born_and_region", "l.born = r.born and l.region = r.region"),
-)
 
 
 class Engine(Protocol):
@@ -132,30 +124,26 @@ def link(
     blocks = block(reports, budget or min(MOST_PAIRS, PAIRS_EACH * max(count, 100)))
     keyed = with_keys(reports, blocks)
     with _quietly():
+        registered = engine.api.register(keyed)
+
+        def measure(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int8]:
+            pairs = engine.api.register(pa.table({"unique_id_l": left, "unique_id_r": right}))
+            return _levels(_measured(engine, registered.physical_name, pairs.physical_name))
+
         if model is None:
             stage("training")
-            model = train(keyed, blocks, engine, seed)
+            model = train(count, blocks, measure, seed)
         stage("comparing")
-        found = _predict(keyed, engine, _scoped(model, lists_clean=lists_clean))
+        found = _predict(registered, engine, _scoped(model, lists_clean=lists_clean))
     stage("weighing")
     return _weighed(reports, found, model, blocks, lists_clean=lists_clean), model
 
 
 def propose(reports: pa.Table, *, budget: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(left, right): all pairs that the keys propose, each once, as ``link`` would compare them; to measure the keys by."""
-    blocks = block(reports, budget)
-    seen: list[NDArray[np.int64]] = []
-    for codes in blocks.keys.values():
-        order = np.argsort(codes, kind="stable")
-        order = order[codes[order] >= 0]
-        bounds = [*np.flatnonzero(np.diff(codes[order], prepend=-1)).tolist(), len(order)]
-        for begin, end in pairwise(bounds):
-            if end - begin > 1:
-                rows = np.sort(order[begin:end])
-                one, two = np.triu_indices(end - begin, 1)
-                seen.append(rows[one] * reports.num_rows + rows[two])
-    joined = np.unique(np.concatenate(seen)) if seen else np.empty(0, np.int64)
-    return joined // reports.num_rows, joined % reports.num_rows
+    seen = [one * reports.num_rows + two for one, two in map(pairs_of, block(reports, budget).keys.values())]
+    joined = np.unique(np.concatenate(seen))
+    return joined // max(reports.num_rows, 1), joined % max(reports.num_rows, 1)
 
 
 def _quietly() -> AbstractContextManager[None]:
@@ -171,49 +159,24 @@ def _scoped(model: Model, *, lists_clean: bool) -> Model:
         {"blocking_rule": lists_apart(rule["blocking_rule"])} for rule in rules]}  # fmt: skip
 
 
-def train(keyed: pa.Table, blocks: Blocks, engine: Engine, seed: int) -> Model:
-    """Weights out of the reports themselves: u by random pairs, m by expectation maximisation over pairs of four rules.
-
-    With too few reports, or where a rule proposes too few pairs, the stated start weights stay. Returns settings of
-    ``comparisons.settings``, trained.
-    """
-    count = keyed.num_rows
-    start = settings(1.0 / max(count, 2))
-    lessons = [rule + f" and l.{key} = r.{key}" for key, rule in _LESSONS if blocks.pairs[key] >= _TRAIN_ON]
-    if count < _TRAINED_FROM or not lessons:
-        return start
-    linker = Linker(engine.api.register(keyed), start, log_level=None)
-    linker.training.estimate_u_using_random_sampling(max_pairs=2e6, seed=seed, num_chunks=1)
-    for rule in lessons:
-        linker.training.estimate_parameters_using_expectation_maximisation(rule, estimate_without_term_frequencies=True)
-    return _trained(start, linker.misc.save_model_to_json())
-
-
-def _trained(start: Model, learned: dict[str, Any]) -> Model:
-    """The start settings with what was learned put in, each field's m and u kept off 0 and 1."""
-    comparisons = []
-    for field, begun, found in zip(FIELDS, start["comparisons"], learned["comparisons"], strict=True):
-        levels = [dict(level) for level in begun["comparison_levels"]]
-        for which in ("m_probability", "u_probability"):
-            given = np.array([level.get(which) or np.nan for level in found["comparison_levels"][1:]])
-            stated = np.array([getattr(level, which[0]) for level in field.levels])
-            values = np.clip(np.where(np.isfinite(given), given, stated), 1e-6 if which[0] == "u" else 1e-4, 1.0)
-            for level, value in zip(levels[1:], values / values.sum(), strict=True):
-                level[which] = float(value)
-        comparisons.append({**begun, "comparison_levels": levels})
-    return {**start, "comparisons": comparisons}
-
-
-def _predict(keyed: pa.Table, engine: Engine, model: Model) -> pa.Table:
-    """unique_id_l, unique_id_r and each field's level, of the pairs that Splink finds worth keeping."""
-    registered = engine.api.register(keyed)
-    scored = Linker(registered, {**model}, log_level=None).inference.predict(threshold_match_weight=_FLOOR + 4)
+def _measured(engine: Engine, keyed: str, pairs: str) -> pa.Table:
+    """unique_id_l, unique_id_r and each field's level, of a table of pairs that has these two columns."""
     levels = ", ".join(f"cast({level_sql(field)} as tinyint) as {field.name}" for field in FIELDS)
     return engine.read(
-        f"select p.unique_id_l, p.unique_id_r, {levels} from {scored.physical_name} p "  # noqa: S608 - names of our own
-        f"join {registered.physical_name} l on l.unique_id = p.unique_id_l "
-        f"join {registered.physical_name} r on r.unique_id = p.unique_id_r"
+        f"select p.unique_id_l, p.unique_id_r, {levels} from {pairs} p "  # noqa: S608 - names of our own
+        f"join {keyed} l on l.unique_id = p.unique_id_l join {keyed} r on r.unique_id = p.unique_id_r"
     )
+
+
+def _levels(found: pa.Table) -> NDArray[np.int8]:
+    return np.column_stack([np.asarray(found[field.name], np.int8) for field in FIELDS])
+
+
+def _predict(registered: Any, engine: Engine, model: Model) -> pa.Table:
+    """Levels of the pairs that Splink proposes and finds worth keeping."""
+    linker = Linker(registered, {**model}, log_level=None, validate_settings=False)
+    scored = linker.inference.predict(threshold_match_weight=_FLOOR + 4)
+    return _measured(engine, registered.physical_name, scored.physical_name)
 
 
 def _weighed(reports: pa.Table, found: pa.Table, model: Model, blocks: Blocks, *, lists_clean: bool) -> Pairs:
@@ -222,7 +185,7 @@ def _weighed(reports: pa.Table, found: pa.Table, model: Model, blocks: Blocks, *
     left, right = np.minimum(one, two), np.maximum(one, two)
     order = np.lexsort((right, left))
     left, right = left[order], right[order]
-    levels = np.column_stack([np.asarray(found[field.name], np.int8)[order] for field in FIELDS])
+    levels = _levels(found)[order]
     parts = contributions(reports, left, levels, model)
     shares = estimate_shares(parts, _eligible(reports, lists_clean=lists_clean))
     parts = np.column_stack([parts, shared(parts, shares)])
@@ -235,7 +198,7 @@ def _weighed(reports: pa.Table, found: pa.Table, model: Model, blocks: Blocks, *
 def _eligible(reports: pa.Table, *, lists_clean: bool) -> float:
     """How many pairs could be one person at all."""
     count = reports.num_rows
-    total = count * (count - 1) / 2
+    total = float(count * (count - 1) / 2)
     if lists_clean:
         sizes = np.asarray(pc.value_counts(reports["source"]).field("counts"), np.float64)
         total -= float((sizes * (sizes - 1) / 2).sum())
