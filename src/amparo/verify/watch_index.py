@@ -18,12 +18,14 @@ from amparo.kernel.i18n import N_, _
 from amparo.kernel.text import fold
 from amparo.verify.names_bodies import body_skeletons, compare_bodies, parse_body
 from amparo.verify.names_compare import Likeness, compare
-from amparo.verify.names_parse import parse, skeletons
+from amparo.verify.names_fold import skeleton
+from amparo.verify.names_parse import Name, Word, parse, skeletons
 from amparo.verify.watchlists import PERSON, Alias, Entry
 
-ALERT = 0.8
+ALERT = 0.82
 """Weight from which a hit is shown unless the caller asks for fewer or more."""
-MOST_CANDIDATES = 400
+MOST_CANDIDATES = 200
+ENOUGH_BITS, MOST_BITS, LEFT_OUT = 12.0, 7.0, 0.08
 _WEAK = 0.96  # what a list itself calls a weak alias
 _YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
 
@@ -79,7 +81,7 @@ class WatchIndex:
                 source, entry = self._entries[number]
                 if (entry.kind == PERSON) != as_person:
                     continue
-                hit = _judge(source, entry, entry.names[place], name, born)
+                hit = self._judge(source, entry, entry.names[place], name, born)
                 if hit.weight >= least and (number not in best or (hit.weight, shared) > best[number][:2]):
                     best[number] = (hit.weight, shared, number, hit)
             hits += best.values()
@@ -98,6 +100,47 @@ class WatchIndex:
                 scores[position] = scores.get(position, 0.0) + rarity
         return sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:MOST_CANDIDATES]
 
+    def _judge(self, source: str, entry: Entry, alias: Alias, name: str, born: str) -> Hit:
+        if entry.kind == PERSON:
+            asked, listed = parse(name), parse(alias.text)
+            likeness = compare(asked, listed)
+            weight = likeness.total * self._telling(asked, listed, likeness)
+        else:
+            likeness = compare_bodies(parse_body(name), parse_body(alias.text))
+            weight = likeness.total
+        reasons = list(likeness.reasons)
+        if weight < 0.95 * likeness.total:
+            reasons.append(N_("what agrees is common, so it tells little"))
+        if alias.strength == "weak":
+            weight *= _WEAK
+            reasons.append(N_("the list calls this alias weak"))
+        asked_years, listed_years = _years(born), {year for date in entry.born for year in _years(date)}
+        if asked_years and listed_years:
+            apart = min(abs(one - other) for one in asked_years for other in listed_years)
+            if apart == 0:
+                reasons.append(N_("the year of birth is the same"))
+            else:
+                weight *= 0.95 if apart <= 2 else 0.75
+                reasons.append(N_("the year of birth is near") if apart <= 2 else N_("the year of birth is another"))
+        return Hit(source, entry, alias, weight, likeness, tuple(reasons))
+
+    def _telling(self, asked: Name, listed: Name, likeness: Likeness) -> float:
+        """In [0, 1]: how much the words that agree tell, in bits of rarity among the listed names, and how much was left out."""
+        bits = 0.0
+        matched = 0
+        for ours, theirs, score in likeness.pairs:
+            matched += max(len(ours), len(theirs))
+            bits += score * sum(self._rarity(listed.words[place]) for place in theirs)
+        left = max(len(asked.words), len(listed.words)) - matched
+        return min(1.0, (bits / ENOUGH_BITS) ** 0.5) * (1.0 - LEFT_OUT * max(left, 0))
+
+    def _rarity(self, word: Word) -> float:
+        if word.initial:
+            return 1.0
+        keys = [f"#{family}" for family in word.families] or ["p" + skeleton(word.latin)]
+        seen = max((len(self._postings.get(key, ())) for key in keys), default=0)
+        return min(MOST_BITS, math.log2((len(self._names) + 1) / max(seen, 1)))
+
 
 def _keys(text: str, *, person: bool) -> set[str]:
     """Consonants of the words, the common names they are, and the words as written (=)."""
@@ -106,27 +149,6 @@ def _keys(text: str, *, person: bool) -> set[str]:
     name = parse(text)
     known = {f"#{family}" for word in name.words for family in word.families}
     return {"p" + key for key in skeletons(name)} | known | {"=" + fold(word) for word in name.written}
-
-
-def _judge(source: str, entry: Entry, alias: Alias, name: str, born: str) -> Hit:
-    if entry.kind == PERSON:
-        likeness = compare(parse(name), parse(alias.text))
-    else:
-        likeness = compare_bodies(parse_body(name), parse_body(alias.text))
-    weight = likeness.total
-    reasons = list(likeness.reasons)
-    if alias.strength == "weak":
-        weight *= _WEAK
-        reasons.append(N_("the list calls this alias weak"))
-    asked, listed = _years(born), {year for date in entry.born for year in _years(date)}
-    if asked and listed:
-        apart = min(abs(one - other) for one in asked for other in listed)
-        if apart == 0:
-            reasons.append(N_("the year of birth is the same"))
-        else:
-            weight *= 0.95 if apart <= 2 else 0.75
-            reasons.append(N_("the year of birth is near") if apart <= 2 else N_("the year of birth is another"))
-    return Hit(source, entry, alias, weight, likeness, tuple(reasons))
 
 
 def _years(date: str) -> set[int]:
