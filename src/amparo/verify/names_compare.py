@@ -23,13 +23,15 @@ SAME = 0.7
 _AGREE = 0.7  # score of a pair of words from which they are one word written in two ways
 _CONFLICT_WORTH = 1.4
 _FAMILIAR, _INITIAL = 0.88, 0.85
+_ONE_SOUND = 0.98  # doubled letters are no ground to call two listed names different (Hamad, Hammad)
 _ENDING = re.compile("(?<=..)(?:dottir|s+on|[oe]v|[iy]n|enko|shvili|dze|sk[iy]y?|yan|ian|zade?h|zai|oglu|ovic|evic|ez)$")
 _BY_CHARACTER = {"Hani", "Hang", "Jpan"}
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """parts: part -> score in [0, 1], None where one of the names has no such part; total in [0, 1]; reasons: msgids, in order.
+    """parts: part -> score in [0, 1], None where one of the names has no such part; total in [0, 1]; reasons: msgids, in order;
+    pairs: (places of words in a, places in b, score) of the words that were matched.
 
     Neither the reasons nor ``why`` hold a letter of either name: they may be kept where names may not.
     """
@@ -37,6 +39,7 @@ class Likeness:
     parts: dict[str, float | None]
     total: float
     reasons: tuple[str, ...]
+    pairs: "tuple[_Pair, ...]" = ()
 
     @property
     def why(self) -> str:
@@ -74,7 +77,7 @@ def _alike(a: str, bare_a: bool, b: str, bare_b: bool) -> float:  # noqa: FBT001
     if ending and other and ending[0] == other[0]:
         stems = _by_sound(a[: ending.start()], bare_a, b[: other.start()], bare_b)
         score = min(score, 0.2 + 0.8 * stems)
-    return min(score, 0.5) if one and two else score
+    return min(score, 0.5) if one and two and score < _ONE_SOUND else score
 
 
 def _by_sound(a: str, bare_a: bool, b: str, bare_b: bool) -> float:  # noqa: FBT001 - passed through
@@ -178,7 +181,7 @@ def _judge(a: Name, b: Name, pairs: list[_Pair]) -> Likeness:
     if a.script == b.script and a.script in _BY_CHARACTER and sorted("".join(a.written)) != sorted("".join(b.written)):
         total = min(total, 0.6)  # a character is a word there: another one of like sound is another name
     parts = _parts(a, b, pairs, clashes)
-    return Likeness(parts, max(0.0, min(1.0, total)), _reasons(a, b, parts, pairs, clashes, missing))
+    return Likeness(parts, max(0.0, min(1.0, total)), _reasons(a, b, parts, pairs, clashes, missing), tuple(pairs))
 
 
 def _alone(a: Name, b: Name, pairs: list[_Pair]) -> float:

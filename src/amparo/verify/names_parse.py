@@ -13,6 +13,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 from amparo.kernel.text import printable, script_of
 from amparo.verify.names_fold import romanise, skeleton, sound
@@ -186,13 +187,16 @@ def _pieces(text: str, script: str) -> list[_Piece]:
 
 def _belongs_to_previous(piece: _Piece, previous: _Piece) -> bool:
     """Nur al-Din, Nasr Allah: one name in two words."""
-    return (not previous.initial) and ((piece.article and piece.latin in ("din", "deen", "dine", "dyn")) or piece.latin in ("allah", "alh", "llh", "lh"))
+    return (not previous.initial) and ((piece.article and piece.latin in ("din", "deen", "dine", "dyn")) or piece.latin in ("allah", "allh"))
 
 
 def _join(previous: _Piece, piece: _Piece) -> None:
     previous.written += piece.written if script_of(piece.written) == "Arab" else " " + piece.written
     known = from_arabic(previous.written) if previous.bare else ""
-    ending = "uddin" if piece.latin.startswith("d") else "allah"
+    if piece.latin.startswith("d"):
+        ending = "dyn" if previous.bare else "uddin"
+    else:
+        ending = "llh" if previous.bare else "allah"
     previous.latin = known or previous.latin + ending
     previous.bare = previous.bare and not known
 
@@ -209,10 +213,17 @@ def _piece(token: str, joiner: str, script: str, *, dotted: bool) -> _Piece | No
         latin, written, initial = joiner + latin, f"{joiner} {written}", False
     latin = re.sub("(?<=...)(?:[aeu]l|[aeu]d|al)d[iey]+ne?$", "uddin", latin)
     return _Piece(written, latin, initial=initial and script in ("Latn", "Cyrl"), kunya=joiner in ("abu", "umm"),
-                  capitals=len(written) > 1 and written.isupper())  # fmt: skip
+                  capitals=len(token) > 1 and token.isupper())  # fmt: skip
+
+
+_GLUED = {"عبدال": "abdul", "ابو": "abu", "أبو": "abu"}
 
 
 def _arabic_piece(written: str, joiner: str) -> _Piece | None:
+    if not joiner and not from_arabic(written):
+        glued = next((start for start in _GLUED if written.startswith(start) and len(written) >= len(start) + 3), "")
+        if glued:
+            return _arabic_piece(("ال" if glued == "عبدال" else "") + written[len(glued) :], _GLUED[glued])
     prefix = {"abdul": "عبدال", "abu": "", "umm": "", "": ""}[joiner]
     article = written.startswith("ال") and len(written) > 4
     stem = written[2:] if article and written != "الله" else written
@@ -311,5 +322,7 @@ def _chain(roles: list[str], order: list[int]) -> None:
 
 def skeletons(name: Name) -> frozenset[str]:
     """Blocking keys: the consonants of each word that is no initial, and of each pair of neighbours as one."""
-    keys = {skeleton(word.latin) for word in name.words if not word.initial}
+    words = [word.latin for word in name.words if not word.initial]
+    keys = {skeleton(word) for word in words}
+    keys |= {skeleton(one + two) for one, two in pairwise(words)}
     return frozenset(key for key in keys if key)
