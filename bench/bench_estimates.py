@@ -75,7 +75,7 @@ def latent(name: str, table: CaptureTable, seeds: int) -> list[list[str]]:
         draws = np.array(found[1:])[None]
         point, low, high = np.quantile(draws, LEVELS)
         rows.append(["", f"LCMCR, seed {seed}", shown(point, low, high), f"{found[0]:.1f} s",
-                     f"{(point - ours.point) / np.hypot(ours.diagnostics['error'], mcse_quantile(draws, 0.5)):+.1f} errors away"])
+                     f"{(point - ours.point) / max(np.hypot(ours.diagnostics['error'], mcse_quantile(draws, 0.5)), 0.5):+.1f} errors away"])
         rate = (ours.diagnostics["ess"] / seconds) / (ess_bulk(draws) / found[0])
         if name == "kosovo_1999":
             harness.goal(f"effective draws a second over LCMCR's ({ess_bulk(draws) / found[0]:.0f})", rate, 5, at_least=True)
