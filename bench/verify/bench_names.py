@@ -80,14 +80,14 @@ def cold(cases: Sequence[tuple[str, str, str]]) -> float:
     from amparo.verify import names_compare
 
     prepared = [(parse(one), parse(two)) for schema, one, two in cases if schema == "Person"]
-    names_compare._alike.cache_clear()
+    names_compare._alike.cache_clear()  # noqa: SLF001 - each pair of words is to be met for the first time
     started = time.perf_counter()
     for one, two in prepared:
         compare(one, two)
     return (time.perf_counter() - started) / len(prepared) * 1e6
 
 
-def name_bench(path: Path, peer: str | None, show: bool) -> None:
+def name_bench(path: Path, peer: str | None, *, show: bool) -> None:
     with path.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     cases = [(row["schema"], row["name1"], row["name2"]) for row in rows]
@@ -100,10 +100,21 @@ def name_bench(path: Path, peer: str | None, show: bool) -> None:
     print(f"{len(cases)} pairs, threshold {SAME}; {machine()}")
     out = []
     for name, (found, micro) in results.items():
-        for what, keep in (("all", lambda row: True), ("persons", lambda row: row["schema"] == "Person"), ("others", lambda row: row["schema"] != "Person")):
+        for what, keep in (
+            ("all", lambda _row: True),
+            ("persons", lambda row: row["schema"] == "Person"),
+            ("others", lambda row: row["schema"] != "Person"),
+        ):
             chosen = [index for index, row in enumerate(rows) if keep(row)]
             measures = f1([found[index] for index in chosen], [truth[index] for index in chosen], SAME)
-            out.append([f"{name}, {what}", str(len(chosen)), *(f"{value:.3f}" for value in measures), f"{micro:.0f}" if what == "all" else ""])
+            out.append(
+                [
+                    f"{name}, {what}",
+                    str(len(chosen)),
+                    *(f"{value:.3f}" for value in measures),
+                    f"{micro:.0f}" if what == "all" else "",
+                ]
+            )
     table(["", "pairs", "precision", "recall", "F1", "us a pair"], out)
     print(f"prepared names of persons, each pair for the first time: {cold(cases):.0f} us a pair")
     goal("name_bench F1", f1(scores, truth, SAME)[2], 0.82, at_least=True)
@@ -126,7 +137,7 @@ def main() -> None:
     parser.add_argument("--groups", action="store_true", help="also the share of right answers by group of cases")
     given = parser.parse_args()
     if given.what == "bench":
-        name_bench(given.cases, given.peer, given.groups)
+        name_bench(given.cases, given.peer, show=given.groups)
 
 
 if __name__ == "__main__":

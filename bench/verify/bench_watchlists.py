@@ -43,23 +43,36 @@ def main() -> None:
     index.add("un", entries)
     built = time.perf_counter() - started
     print(f"{len(entries)} entries read and indexed in {built:.1f} s; {machine()}")
-    asked = [(entry, alias.text) for entry in entries if entry.kind == PERSON for alias in entry.names
-             if alias.strength == "original" and script_of(alias.text) == "Arab"]
+    asked = [
+        (entry, alias.text)
+        for entry in entries
+        if entry.kind == PERSON
+        for alias in entry.names
+        if alias.strength == "original" and script_of(alias.text) == "Arab"
+    ]
     latin = WatchIndex()
     latin.add("un", [without(entry, "Arab") for entry in entries])
     for what, place in (("Latin only", latin), ("whole list", index)):
         started = time.perf_counter()
         found = [place.match(text, person=True, limit=5) for _, text in asked]
         each = (time.perf_counter() - started) / len(asked) * 1e3
-        first = sum(bool(hits) and hits[0].entry.reference == entry.reference for (entry, _), hits in zip(asked, found, strict=True))
-        five = sum(any(hit.entry.reference == entry.reference for hit in hits) for (entry, _), hits in zip(asked, found, strict=True))
-        print(f"{what}: {len(asked)} queries, first {first / len(asked):.3f}, among five {five / len(asked):.3f}, {each:.1f} ms a query")
+        first = sum(
+            bool(hits) and hits[0].entry.reference == entry.reference for (entry, _), hits in zip(asked, found, strict=True)
+        )
+        five = sum(
+            any(hit.entry.reference == entry.reference for hit in hits) for (entry, _), hits in zip(asked, found, strict=True)
+        )
+        print(
+            f"{what}: {len(asked)} queries, first {first / len(asked):.3f}, among five {five / len(asked):.3f}, {each:.1f} ms a query"
+        )
         if what == "Latin only":
             goal("rank-1 recall, Arabic queries", first / len(asked), 0.90, at_least=True)
     names = generated(2000)
     alerts = sum(bool(index.match(name, person=True)) for name in names)
     others = sum(any(hit.entry.reference != entry.reference for hit in index.match(text, person=True)) for entry, text in asked)
-    print(f"alerts at {ALERT}: {alerts / len(names) * 100:.2f} % of {len(names)} generated names; another entry than their own for {others / len(asked) * 100:.2f} % of listed persons")
+    print(
+        f"alerts at {ALERT}: {alerts / len(names) * 100:.2f} % of {len(names)} generated names; another entry than their own for {others / len(asked) * 100:.2f} % of listed persons"
+    )
     goal("alerts on unrelated names, per cent", alerts / len(names) * 100, 1.0, at_least=False)
 
 

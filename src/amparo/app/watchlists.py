@@ -42,7 +42,9 @@ class NoNameKnown(NotFound):
 
 
 class NoReasonToLook(BadInput):
-    template = N_("To look up a sealed name, say why (--reason); the record keeps that it was done and why. Nothing was looked up.")
+    template = N_(
+        "To look up a sealed name, say why (--reason); the record keeps that it was done and why. Nothing was looked up."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +83,26 @@ def import_list(session: Session, path: Path, *, format: str, dated: str, progre
         digest = hashlib.file_digest(stream, "sha256").digest()
     key = f"{format}:{dated}:{digest.hex()[:16]}"
     known = session.record.by_key(key, DATASET)
-    persons = bodies = names = 0
+    if known:
+        return _counted(session, known[0], format, session.testimony.files(known[0])[0], progress, new=False)
     with session.change() as change, stops_when_asked():
         sealed = session.blobs().seal_file(path)
-        handle = known[0] if known else change.allocate("source")
-        if not known:
-            entity = Entity(handle, "source", type="table", label=f"{format} {dated}", key=key, dataset=DATASET, date=dated,
-                            basis="published source")  # fmt: skip
-            change.put("record", Entity.TYPE, [entity.to_row()])
-            came = Acquisition(handle, how=_("import of a watch list"), started=now_ms())
-            change.put("testimony", Acquisition.TYPE, [came.to_row()])
-        item = session.testimony.files(handle)[0] if known else evidence.put_item(change, handle, sealed, name=path.name)
-        for entry in read(format, _bytes(session, item, progress)):
-            persons, bodies = persons + (entry.kind == PERSON), bodies + (entry.kind != PERSON)
-            names += len(entry.names)
-    return Taken(handle, persons, bodies, names, not known)
+        handle = change.allocate("source")
+        entity = Entity(handle, "source", type="table", label=f"{format} {dated}", key=key, dataset=DATASET, date=dated,
+                        basis="published source")  # fmt: skip
+        change.put("record", Entity.TYPE, [entity.to_row()])
+        came = Acquisition(handle, how=_("import of a watch list"), started=now_ms())
+        change.put("testimony", Acquisition.TYPE, [came.to_row()])
+        item = evidence.put_item(change, handle, sealed, name=path.name)
+        return _counted(session, handle, format, item, progress, new=True)
+
+
+def _counted(session: Session, handle: str, format: str, item: Item, progress: Progress | None, *, new: bool) -> Taken:
+    persons = bodies = names = 0
+    for entry in read(format, _bytes(session, item, progress)):
+        persons, bodies = persons + (entry.kind == PERSON), bodies + (entry.kind != PERSON)
+        names += len(entry.names)
+    return Taken(handle, persons, bodies, names, new)
 
 
 def _bytes(session: Session, item: Item, progress: Progress | None = None) -> Iterator[bytes]:

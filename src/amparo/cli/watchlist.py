@@ -44,7 +44,8 @@ def import_(file: Path, dated: datetime, format: str, passphrase_fd: int | None,
     with opened(folder, descriptor=passphrase_fd) as session, progress(_("Reading the list")) as bar:
         taken = watchlists.import_list(session, file, format=format, dated=f"{dated:%Y-%m-%d}", progress=bar)
         data = {
-            "demo": session.demo, "handle": taken.handle, "persons": taken.persons, "bodies": taken.bodies, "names": taken.names,
+            "demo": session.demo, "handle": taken.handle, "persons": taken.persons, "bodies": taken.bodies,
+            "names": taken.names,
             "new": taken.new,
         }  # fmt: skip
     told = _("{handle}: {persons} persons and {bodies} bodies under {names} names.").format(**data)
@@ -96,18 +97,17 @@ def match(
             else:
                 found = watchlists.match_name(session, name, born=born, least=least, limit=limit, progress=bar)
         hits = [watchlists.shown(hit, found.lists) for hit in found.hits]
-        asked = [{"handle": one.handle, "publisher": _(watchlists.PUBLISHERS[one.format]), "dated": one.dated} for one in found.lists]
+        asked = [
+            {"handle": one.handle, "publisher": _(watchlists.PUBLISHERS[one.format]), "dated": one.dated} for one in found.lists
+        ]
         data = {"demo": session.demo, "handle": handle, "hits": hits, "lists": asked}
     return data, _told(hits, asked)
 
 
 def _asked() -> str:
     """A name from the terminal or from standard input; never from the command line, which other users of the machine see."""
-    if sys.stdin.isatty():
-        name = str(click.prompt(_("Name"), err=True))
-    else:
-        name = (read_text(sys.stdin).splitlines() or [""])[0]
-    name = name.strip()
+    lines = [click.prompt(_("Name"), err=True)] if sys.stdin.isatty() else read_text(sys.stdin).splitlines()
+    name = str(lines[0]).strip() if lines else ""
     if not name or len(name) > _LONGEST_NAME:
         raise click.BadParameter(_("A name has from 1 to {most} letters.").format(most=_LONGEST_NAME), param_hint="--name")
     return name
@@ -120,7 +120,9 @@ def _told(hits: list[dict[str, Any]], asked: list[dict[str, Any]]) -> str:
         about = ", ".join([*hit["born"], *hit["countries"], *hit["programmes"]])
         lines.append(f"      {hit['why']}" + (f" ({_flat(about)})" if about else ""))
     lines.append(
-        ngettext("{n} hit; a question to you, not an answer.", "{n} hits; questions to you, not answers.", len(hits)).format(n=len(hits))
+        ngettext("{n} hit; a question to you, not an answer.", "{n} hits; questions to you, not answers.", len(hits)).format(
+            n=len(hits)
+        )
         if hits
         else _("No hit. That says only that these lists, of these dates, have no like name:")
     )

@@ -20,25 +20,34 @@ MOST_WORDS = 20
 _COMMON, _PLACE, _AGREE = 0.3, 0.5, 0.72
 
 _FORMS = {
-    "llc": "limited liability company|limited liability partnership|obshchestvo s ogranichennoy otvetstvennostyu|llc|llp|ltd|limited"
-    "|ooo|gmbh|gesellschaft mit beschrankter haftung|sarl|srl|societatea cu raspundere limitata|sp z oo|sp z o o|sp zoo|spzoo|sro|s r o|bv|b v|pte ltd|pte|pty|pvt|private limited|too|tov|lda|ltda|oy|ab|as|aps|kft|doo",
+    "llc": "limited liability company|limited liability partnership|obshchestvo s ogranichennoy otvetstvennostyu|llc|llp"
+    "|ltd|limited"
+    "|ooo|gmbh|gesellschaft mit beschrankter haftung|sarl|srl|societatea cu raspundere limitata|sp z oo|sp z o o|sp zoo"
+    "|spzoo|sro|s r o|bv|b v|pte ltd|pte|pty|pvt|private limited|too|tov|lda|ltda|oy|ab|as|aps|kft|doo",
     "jsc": "public joint stock company|open joint stock company|closed joint stock company|joint stock company|joint stock"
-    "|publichnoe aktsionernoe obshchestvo|otkrytoe aktsionernoe obshchestvo|zakrytoe aktsionernoe obshchestvo|aktsionernoe obshchestvo"
-    "|aktiengesellschaft|ag|ao|oao|pao|zao|jsc|pjsc|ojsc|cjsc|sa|s a|spa|s p a|se|nv|n v|plc|sae|sak|anonim sirketi|societe anonyme|sab de cv|sa de cv",
+    "|publichnoe aktsionernoe obshchestvo|otkrytoe aktsionernoe obshchestvo|zakrytoe aktsionernoe obshchestvo"
+    "|aktsionernoe obshchestvo"
+    "|aktiengesellschaft|ag|ao|oao|pao|zao|jsc|pjsc|ojsc|cjsc|sa|s a|spa|s p a|se|nv|n v|plc|sae|sak|anonim sirketi"
+    "|societe anonyme|sab de cv|sa de cv",
     "inc": "incorporated|inc|corporation|corp|company|co|korporatsiya",
 }  # fmt: skip
-_FORM_OF = sorted(((tuple(form.split()), kind) for kind, forms in _FORMS.items() for form in forms.split("|")), key=lambda row: -len(row[0]))
+_FORM_OF = sorted(
+    ((tuple(form.split()), kind) for kind, forms in _FORMS.items() for form in forms.split("|")), key=lambda row: -len(row[0])
+)
 _ANY_FORM = {form[0] for form, _ in _FORM_OF}
 _NUMBERS = {
     word: str(number)
     for number, words in enumerate(
-        "zero|one first i|two second ii|three third iii|four fourth iv|five fifth v|six sixth vi|seven seventh vii|eight eighth viii"
-        "|nine ninth ix|ten tenth|eleven eleventh xi|twelve twelfth xii|thirteen thirteenth xiii|fourteen fourteenth xiv|fifteen fifteenth xv"
+        "zero|one first i|two second ii|three third iii|four fourth iv|five fifth v|six sixth vi|seven seventh vii"
+        "|eight eighth viii"
+        "|nine ninth ix|ten tenth|eleven eleventh xi|twelve twelfth xii|thirteen thirteenth xiii|fourteen fourteenth xiv"
+        "|fifteen fifteenth xv"
         "|sixteen sixteenth xvi|seventeen seventeenth xvii|eighteen eighteenth xviii|nineteen nineteenth xix".split("|")
     )
     for word in words.split()
 }  # fmt: skip
-_TENS = {"twenty": 20, "twentieth": 20, "thirty": 30, "thirtieth": 30, "forty": 40, "fortieth": 40, "fifty": 50, "fiftieth": 50, "sixty": 60,
+_TENS = {"twenty": 20, "twentieth": 20, "thirty": 30, "thirtieth": 30, "forty": 40, "fortieth": 40, "fifty": 50, "fiftieth": 50,
+         "sixty": 60,
          "seventy": 70, "eighty": 80, "ninety": 90}  # fmt: skip
 _COMMON_WORDS = frozenset("""
 group bank holding holdings international global trading trade industries industry industrial services service systems system
@@ -52,12 +61,15 @@ banka gruppa gruppy zavod tsentr institut upravlenie otdel batalon polk brigada 
 ship vessel mv mt tanker lady star
 """.split())  # fmt: skip
 _PLACES = frozenset("""
-russia russian china chinese america american usa us uk britain british germany german deutsche france french europe european asia
-asian africa african iran iranian iraq syria syrian turkey turkish ukraine ukrainian poland schweiz swiss switzerland mexico india
-indian japan japanese korea korean north south east west northern southern eastern western arab arabian islamic moscow london new
+russia russian china chinese america american usa us uk britain british germany german deutsche france french europe european
+asia
+asian africa african iran iranian iraq syria syrian turkey turkish ukraine ukrainian poland schweiz swiss switzerland mexico
+india
+indian japan japanese korea korean north south east west northern southern eastern western arab arabian islamic moscow london
+new
 """.split())  # fmt: skip
 _SHORT_FORMS = {"intl": "international", "dept": "department", "natl": "national", "govt": "government", "assoc": "association",
-                "univ": "university", "inst": "institute", "mfg": "manufacturing", "bros": "brothers", "usa": "us", 
+                "univ": "university", "inst": "institute", "mfg": "manufacturing", "bros": "brothers", "usa": "us",
                 "tech": "technology", "mgmt": "management", "engr": "engineering", "svcs": "services", "sys": "systems",
                 "min": "ministry", "fed": "federal", "rep": "republic", "gov": "government"}  # fmt: skip
 _STOP = frozenset("the of and for de la le du des und der die das al el i and a".split())
@@ -114,7 +126,11 @@ def _without_form(words: list[str]) -> tuple[list[str], str]:
     kind = ""
     index = 0
     while index < len(words):
-        found = next(((form, of) for form, of in _FORM_OF if tuple(words[index : index + len(form)]) == form), None) if words[index] in _ANY_FORM else None
+        found = (
+            next(((form, of) for form, of in _FORM_OF if tuple(words[index : index + len(form)]) == form), None)
+            if words[index] in _ANY_FORM
+            else None
+        )
         if found is None:
             out.append(words[index])
             index += 1
@@ -161,7 +177,13 @@ def compare_bodies(a: Body, b: Body) -> Likeness:
     if not a.words or not b.words:
         return Likeness(parts, 0.0, (N_("one of the names is empty"),))
     score = max(_aligned(a, b), _squashed(a, b), _short(a, b), _short(b, a))
-    reasons = [N_("the words are the same") if score >= 0.995 else N_("the words are alike") if score >= 0.7 else N_("the words differ")]
+    reasons = [
+        N_("the words are the same")
+        if score >= 0.995
+        else N_("the words are alike")
+        if score >= 0.7
+        else N_("the words differ")
+    ]
     if a.numbers != b.numbers:
         both = bool(a.numbers and b.numbers)
         score = min(score, 0.45) if both else score * 0.85
@@ -199,7 +221,10 @@ def _squashed(a: Body, b: Body) -> float:
     if abs(len(one) - len(two)) > 3 or len(a.words) == len(b.words):
         return 0.0
     bare = a.words[0].bare, b.words[0].bare
-    score = alike(Word(one, sound(one), bare[0], initial=False, families=frozenset()), Word(two, sound(two), bare[1], initial=False, families=frozenset()))
+    score = alike(
+        Word(one, sound(one), bare[0], initial=False, families=frozenset()),
+        Word(two, sound(two), bare[1], initial=False, families=frozenset()),
+    )
     return score if score >= 0.88 else 0.0
 
 

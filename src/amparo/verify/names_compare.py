@@ -53,7 +53,11 @@ def alike(a: Word, b: Word) -> float:
         return _INITIAL if a.initial else 1.0
     if a.initial or b.initial:
         return _initials(a, b)
-    return _alike(a.latin, a.bare, b.latin, b.bare) if (a.latin, a.bare) <= (b.latin, b.bare) else _alike(b.latin, b.bare, a.latin, a.bare)
+    return (
+        _alike(a.latin, a.bare, b.latin, b.bare)
+        if (a.latin, a.bare) <= (b.latin, b.bare)
+        else _alike(b.latin, b.bare, a.latin, a.bare)
+    )
 
 
 def _initials(a: Word, b: Word) -> float:
@@ -135,11 +139,13 @@ def _fit(a: Name, i: int, b: Name, j: int, *, sure: bool) -> float:
     return 0.9
 
 
-def _joined(words: Sequence[Word], others: Sequence[Word], free: set[int], free_others: set[int], *, turned: bool) -> list[_Pair]:
+def _joined(
+    words: Sequence[Word], others: Sequence[Word], free: set[int], free_others: set[int], *, turned: bool
+) -> list[_Pair]:
     """Two neighbours on one side that are one word on the other (Abu Bakr, Abubakr)."""
     pairs: list[_Pair] = []
     for i in range(len(words) - 1):
-        if i not in free or i + 1 not in free or words[i].initial and words[i + 1].initial:
+        if i not in free or i + 1 not in free or (words[i].initial and words[i + 1].initial):
             continue
         latin = (words[i].latin + words[i + 1].latin)[:LONGEST_WORD]
         both = Word(latin, sound(latin), words[i].bare or words[i + 1].bare, initial=False, families=families(latin))
@@ -175,7 +181,9 @@ def _judge(a: Name, b: Name, pairs: list[_Pair]) -> Likeness:
     total = score / (worth + 0.1 * missing) if worth else 0.0
     if worst < _AGREE:
         total = min(total, 0.3 + 0.55 * worst)
-    matched = sum(1 for one, two, value in pairs if value >= _AGREE and not (a.words[one[0]].initial or b.words[two[0]].initial))
+    matched = sum(
+        1 for one, two, value in pairs if value >= _AGREE and not (a.words[one[0]].initial or b.words[two[0]].initial)
+    )
     if matched < 2 and missing:
         total = min(total, _alone(a, b, pairs))
     if a.script == b.script and a.script in _BY_CHARACTER and sorted("".join(a.written)) != sorted("".join(b.written)):
@@ -226,7 +234,11 @@ def _reasons(
         out.append(N_("an initial fits but proves little"))
     if missing:
         out.append(N_("a part stands in one name only and counts neither way"))
-    if parts["given"] is not None and parts["given"] < _AGREE and any((parts[part] or 0.0) >= _AGREE for part in ("father", "family")):
+    if (
+        parts["given"] is not None
+        and parts["given"] < _AGREE
+        and any((parts[part] or 0.0) >= _AGREE for part in ("father", "family"))
+    ):
         out.append(N_("the rest agrees, as between brothers and sisters"))
     if not (a.ordered and b.ordered) and any(a.roles[one[0]] != b.roles[two[0]] for one, two, _ in pairs):
         out.append(N_("the words stand in another order"))
@@ -240,8 +252,20 @@ def _grade(score: float) -> int:
 
 
 _PART_REASONS = {
-    "given": (N_("the given name is the same"), N_("the given name is written in another way"), N_("the given name is another")),
-    "father": (N_("the father's or middle name is the same"), N_("the father's or middle name is written in another way"), N_("the father's or middle name is another")),
-    "grandfather": (N_("the grandfather's name is the same"), N_("the grandfather's name is written in another way"), N_("the grandfather's name is another")),
-    "family": (N_("the family name is the same"), N_("the family name is written in another way"), N_("the family name is another")),
+    "given": (
+        N_("the given name is the same"), N_("the given name is written in another way"),
+        N_("the given name is another"),
+    ),
+    "father": (
+        N_("the father's or middle name is the same"), N_("the father's or middle name is written in another way"),
+        N_("the father's or middle name is another"),
+    ),
+    "grandfather": (
+        N_("the grandfather's name is the same"), N_("the grandfather's name is written in another way"),
+        N_("the grandfather's name is another"),
+    ),
+    "family": (
+        N_("the family name is the same"), N_("the family name is written in another way"),
+        N_("the family name is another"),
+    ),
 }  # fmt: skip

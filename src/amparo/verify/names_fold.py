@@ -49,7 +49,8 @@ _GRAPHEMES = {
     "shch": "SC", "schtsch": "SC", "chtch": "SC", "dzh": "j", "dsch": "j", "tsch": "C", "tch": "C", "sch": "S", "szcz": "SC",
     "cz": "C", "sz": "S", "dj": "j", "zh": "Z", "kh": "X", "gh": "G", "sh": "S", "ch": "C", "th": "T", "dh": "D", "ph": "f",
     "ck": "k", "cq": "k", "ts": "Q", "tz": "Q", "ou": "U", "oo": "U", "ee": "I", "ii": "I", "uu": "U", "aa": "a", "iy": "i",
-    "yi": "i", "ij": "i", "ey": "ei", "ay": "ai", "ew": "ev", "ow": "ov", "qu": "k", "x": "ks", "wh": "w", "iu": "yu", "ia": "ya",
+    "yi": "i", "ij": "i", "ey": "ei", "ay": "ai", "ew": "ev", "ow": "ov", "qu": "k", "x": "ks", "wh": "w", "iu": "yu",
+    "ia": "ya",
     "ju": "yu", "ja": "ya", "je": "ye", "ce": "se", "ci": "si", "aou": "aU", "eou": "U",
 }  # fmt: skip
 _GRAPHEME = re.compile("|".join(sorted(_GRAPHEMES, key=len, reverse=True)))
@@ -59,12 +60,12 @@ _FALSE_PAIRS = frozenset("kh sh th dh gh zh ch ts tz ph dj sz cz ck".split())
 
 
 def arabic_fold(word: str) -> str:
-    """A word in Arabic letters with one form for each letter: alef, yeh, kaf; no vowel signs, no tatweel; final teh marbuta h."""
+    """A word in Arabic letters with one form for each letter (alef, yeh, kaf, teh marbuta), without vowel signs or tatweel."""
     return fold(word).replace("ئ", "ي").replace("ؤ", "و").replace("ء", "")
 
 
 def romanise(word: str) -> str:
-    """``word`` in letters a-z (and an apostrophe between two of Arabic that are not one sound); "" if nothing can be written so."""
+    """``word`` in letters a-z, with an apostrophe between two of Arabic that are not one sound; "" if it has no letter."""
     return _romanise(word[: 2 * LONGEST_WORD])
 
 
@@ -109,7 +110,8 @@ def sound(latin: str) -> bytes:
     return _TWICE.sub(r"\1", word.replace("'", "")).encode()
 
 
-_SKELETON_OF = str.maketrans({"S": "s", "C": "s", "Z": "s", "z": "s", "Q": "s", "c": "k", "q": "k", "X": "h", "G": "g", "j": "g",
+_SKELETON_OF = str.maketrans({"S": "s", "C": "s", "Z": "s", "z": "s", "Q": "s", "c": "k", "q": "k", "X": "h",
+                              "G": "g", "j": "g",
                               "T": "t", "D": "d", "w": "v", "f": "v", "p": "b", "x": "ks"})  # fmt: skip
 
 
@@ -126,14 +128,19 @@ def _costs() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Costs of replacing (128 x 128) and of leaving out (2 modes x 128) a sound; a consonant counts 1, a vowel half."""
     replace = np.ones((128, 128))
     near = [
-        ("Xh", 0.1), ("Xk", 0.35), ("Xx", 0.1), ("qk", 0.0), ("qg", 0.3), ("qG", 0.3), ("gk", 0.5), ("Gg", 0.1), ("Gk", 0.5), ("Gh", 0.4),
+        ("Xh", 0.1), ("Xk", 0.35), ("Xx", 0.1), ("qk", 0.0), ("qg", 0.3), ("qG", 0.3), ("gk", 0.5), ("Gg", 0.1), ("Gk", 0.5),
+        ("Gh", 0.4),
         ("gh", 0.5), ("Gr", 0.6), ("Tt", 0.1), ("Ts", 0.3), ("Dd", 0.1), ("Dz", 0.2), ("TD", 0.3), ("td", 0.45), ("sz", 0.3),
         ("Ss", 0.3), ("SC", 0.35), ("SZ", 0.35), ("Cc", 0.3), ("Ck", 0.5), ("CX", 0.35), ("Ch", 0.4), ("Cj", 0.4), ("CQ", 0.35),
-        ("Zz", 0.3), ("Zj", 0.15), ("jg", 0.25), ("jy", 0.2), ("ji", 0.25), ("jG", 0.4), ("Zy", 0.5), ("Zg", 0.4), ("jz", 0.4), ("jd", 0.5),
+        ("Zz", 0.3), ("Zj", 0.15), ("jg", 0.25), ("jy", 0.2), ("ji", 0.25), ("jG", 0.4), ("Zy", 0.5), ("Zg", 0.4),
+        ("jz", 0.4), ("jd", 0.5),
         ("Qc", 0.1), ("Qs", 0.4), ("Qz", 0.35), ("ck", 0.05), ("cs", 0.2), ("vw", 0.05), ("vf", 0.2), ("vb", 0.4), ("vu", 0.35),
-        ("wu", 0.1), ("wo", 0.15), ("wU", 0.05), ("wf", 0.5), ("pb", 0.35), ("pf", 0.4), ("mn", 0.65), ("lr", 0.8), ("yi", 0.05), ("ye", 0.2), ("yI", 0.05),
-        ("ya", 0.4), ("yu", 0.4), ("iI", 0.05), ("uU", 0.05), ("oU", 0.1), ("ou", 0.1), ("ei", 0.15), ("eI", 0.15), ("ae", 0.2), ("ao", 0.25),
-        ("ai", 0.35), ("au", 0.35), ("eo", 0.3), ("eu", 0.4), ("io", 0.45), ("iu", 0.45), ("UI", 0.5), ("aU", 0.4), ("aI", 0.4), ("eU", 0.4),
+        ("wu", 0.1), ("wo", 0.15), ("wU", 0.05), ("wf", 0.5), ("pb", 0.35), ("pf", 0.4), ("mn", 0.65), ("lr", 0.8),
+        ("yi", 0.05), ("ye", 0.2), ("yI", 0.05),
+        ("ya", 0.4), ("yu", 0.4), ("iI", 0.05), ("uU", 0.05), ("oU", 0.1), ("ou", 0.1), ("ei", 0.15), ("eI", 0.15),
+        ("ae", 0.2), ("ao", 0.25),
+        ("ai", 0.35), ("au", 0.35), ("eo", 0.3), ("eu", 0.4), ("io", 0.45), ("iu", 0.45), ("UI", 0.5), ("aU", 0.4),
+        ("aI", 0.4), ("eU", 0.4),
         ("oI", 0.45), ("iU", 0.45), ("uI", 0.45), ("yo", 0.45), ("yU", 0.45), ("aw", 0.6), ("ew", 0.6), ("iw", 0.6),
     ]  # fmt: skip
     for pair, cost in near:
@@ -152,9 +159,13 @@ def _costs() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 _REPLACE, _LEAVE = _costs()
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def _distance(
-    a: NDArray[np.uint8], b: NDArray[np.uint8], replace: NDArray[np.float64], lone_a: NDArray[np.float64], lone_b: NDArray[np.float64]
+    a: NDArray[np.uint8],
+    b: NDArray[np.uint8],
+    replace: NDArray[np.float64],
+    lone_a: NDArray[np.float64],
+    lone_b: NDArray[np.float64],
 ) -> float:
     rows, columns = len(a), len(b)
     table = np.empty((rows + 1, columns + 1))

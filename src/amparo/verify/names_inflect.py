@@ -35,7 +35,7 @@ def _readings(word: str) -> tuple[tuple[str, str, str], ...]:
 
 
 def nominatives(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The words in the nominative, capitals kept at the front; as they are where no reading fits all that are known as names."""
+    """The words in the nominative, capitals kept at the front; as they are where nothing shows another case."""
     known = [(index, _readings(word)) for index, word in enumerate(words) if len(word) > 2]
     known = [(index, readings) for index, readings in known if readings]
     if not known:

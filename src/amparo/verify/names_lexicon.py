@@ -34,7 +34,8 @@ def _read() -> tuple[dict[str, frozenset[int]], dict[bytes, frozenset[int]], dic
             latin = romanise(word)
             words.setdefault(latin, set()).add(family)
             familiar.add((latin, family))
-    return ({word: frozenset(found) for word, found in words.items()}, {code: frozenset(found) for code, found in codes.items()},
+    return ({word: frozenset(found) for word, found in words.items()},
+            {code: frozenset(found) for code, found in codes.items()},
             arabic, frozenset(familiar))  # fmt: skip
 
 

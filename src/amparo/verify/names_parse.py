@@ -80,7 +80,9 @@ _SQUEEZED = re.compile("(?<=[a-zà-ÿа-яё]{3})(?=[A-ZА-ЯЁ][a-zа-яё]{2})
 _MARKS = re.compile("['’‘ʼʹʻʿʾ`´′\"“”«»()\\[\\]]+")
 _BREAKS = re.compile(r"[\s\-‐‑–—_./;:|]+")
 _HYPHENED = re.compile(r"([^\s.]+?)[-‐‑–]")
-_PATRONYMIC = re.compile("(?:ov|ev|yev|iev|ow|ew|ov)(?:ich|ych|itch|itsch|ic)$|(?:ov|ev|yev|iv|yiv|ich|inich)na$|(?<=[l])ich$|(?:kuzmich|fomich|lukich|nikitich)$")
+_PATRONYMIC = re.compile(
+    "(?:ov|ev|yev|iev|ow|ew|ov)(?:ich|ych|itch|itsch|ic)$|(?:ov|ev|yev|iv|yiv|ich|inich)na$|(?<=[l])ich$|(?:kuzmich|fomich|lukich|nikitich)$"
+)
 _SURNAME = re.compile("(?:[oey]v|[iy]n|sk[iy]y?|skij|skyy|enko|chuk|shvili|dze|iants|ova|eva|ina|skaya|skaia|ska)$")
 _PATRONYMIC_ROOT = re.compile("(?:[ye]?[eoi][vw])?(?:ich|ych|itch|itsch|ichna|inichna|na)$")
 _FEMININE = re.compile("(?<=[oeyi]v)a$|(?<=in)a$|skaya$|skaia$|skaja$")
@@ -128,7 +130,9 @@ def _parse(raw: str) -> Name:
                 piece.latin = romanise(word)
     roles, ordered = _roles(pieces, script, family_last=turned)
     words = tuple(_word(piece, role) for piece, role in zip(pieces, roles, strict=True))
-    parts = {part: tuple(word.latin for word, role in zip(words, roles, strict=True) if role == part) for part in (*PARTS, "byname")}
+    parts = {
+        part: tuple(word.latin for word, role in zip(words, roles, strict=True) if role == part) for part in (*PARTS, "byname")
+    }
     return Name(raw, script, ordered=ordered, written=written, nominative=nominative, words=words, roles=tuple(roles), **parts)
 
 
@@ -161,7 +165,9 @@ def _pieces(text: str, script: str) -> list[_Piece]:
         if not last and ((lower in _SON or (lower == "ben" and out)) and (out or len(tokens) > 2)):
             son = True
             continue
-        if not last and (lower in _ARTICLES or (lower in _ASSIMILATED and (lower in hyphened or joiner == "abdul")) or lower == "آل"):
+        if not last and (
+            lower in _ARTICLES or (lower in _ASSIMILATED and (lower in hyphened or joiner == "abdul")) or lower == "آل"
+        ):
             article = True
             continue
         if not last and len(tokens) > 2 and token.islower() and lower in _PARTICLES:
@@ -187,16 +193,16 @@ def _pieces(text: str, script: str) -> list[_Piece]:
 
 def _belongs_to_previous(piece: _Piece, previous: _Piece) -> bool:
     """Nur al-Din, Nasr Allah: one name in two words."""
-    return (not previous.initial) and ((piece.article and piece.latin in ("din", "deen", "dine", "dyn")) or piece.latin in ("allah", "allh"))
+    return (not previous.initial) and (
+        (piece.article and piece.latin in ("din", "deen", "dine", "dyn")) or piece.latin in ("allah", "allh")
+    )
 
 
 def _join(previous: _Piece, piece: _Piece) -> None:
     previous.written += piece.written if script_of(piece.written) == "Arab" else " " + piece.written
     known = from_arabic(previous.written) if previous.bare else ""
-    if piece.latin.startswith("d"):
-        ending = "dyn" if previous.bare else "uddin"
-    else:
-        ending = "llh" if previous.bare else "allah"
+    bare, full = ("dyn", "uddin") if piece.latin.startswith("d") else ("llh", "allah")
+    ending = bare if previous.bare else full
     previous.latin = known or previous.latin + ending
     previous.bare = previous.bare and not known
 
@@ -208,7 +214,9 @@ def _piece(token: str, joiner: str, script: str, *, dotted: bool) -> _Piece | No
     latin = romanise(written)
     if not latin:
         return None
-    initial = len(written) == 1 or (dotted and len(written) == 2 and written in ("Yu", "Ya", "Zh", "Sh", "Ch", "Kh", "Ts", "Ye"))
+    initial = len(written) == 1 or (
+        dotted and len(written) == 2 and written in ("Yu", "Ya", "Zh", "Sh", "Ch", "Kh", "Ts", "Ye")
+    )
     if joiner:
         latin, written, initial = joiner + latin, f"{joiner} {written}", False
     latin = re.sub("(?<=...)(?:[aeu]l|[aeu]d|al)d[iey]+ne?$", "uddin", latin)

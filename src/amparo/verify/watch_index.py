@@ -71,8 +71,10 @@ class WatchIndex:
                     self._postings.setdefault(key, array("I")).append(position)
         return len(self._entries) - before
 
-    def match(self, name: str, *, person: bool | None = None, born: str = "", least: float = ALERT, limit: int = 20) -> list[Hit]:
-        """Entries that ``name`` may mean, heaviest first; ``person`` None asks for persons and bodies; ``born`` a partial date."""
+    def match(
+        self, name: str, *, person: bool | None = None, born: str = "", least: float = ALERT, limit: int = 20
+    ) -> list[Hit]:
+        """Entries that ``name`` may mean, heaviest first; ``person`` None: persons and bodies; ``born``: a partial date."""
         hits: list[tuple[float, float, int, Hit]] = []
         for as_person in (True, False) if person is None else (person,):
             best: dict[int, tuple[float, float, int, Hit]] = {}
@@ -125,14 +127,14 @@ class WatchIndex:
         return Hit(source, entry, alias, weight, likeness, tuple(reasons))
 
     def _telling(self, asked: Name, listed: Name, likeness: Likeness) -> float:
-        """In [0, 1]: how much the words that agree tell, in bits of rarity among the listed names, and how much was left out."""
+        """In [0, 1]: how much the words that agree tell, in bits of rarity among the listed names, and how much is left."""
         bits = 0.0
         matched = 0
         for ours, theirs, score in likeness.pairs:
             matched += max(len(ours), len(theirs))
             bits += score * sum(self._rarity(listed.words[place]) for place in theirs)
         left = max(len(asked.words), len(listed.words)) - matched
-        return min(1.0, (bits / ENOUGH_BITS) ** 0.5) * (1.0 - LEFT_OUT * max(left, 0))
+        return min(1.0, math.sqrt(bits / ENOUGH_BITS)) * (1.0 - LEFT_OUT * max(left, 0))
 
     def _rarity(self, word: Word) -> float:
         if word.initial:

@@ -4,8 +4,8 @@ Invariants: a list is read from first byte to last in memory that does not grow 
 no entity but the five of XML, nothing loaded or followed; whatever the bytes are, the answer is entries or a ``BadWatchList``.
 No network: who is looked up says who is being investigated.
 
-Formats: OFAC ``sdn.xml``, ``sdn.csv`` and ``alt.csv``; EU consolidated financial sanctions 1.1 XML; UK Sanctions List XML (FCDO);
-UN Security Council consolidated list XML; FollowTheMoney entities as JSON lines (OpenSanctions).
+Formats: OFAC ``sdn.xml``, ``sdn.csv`` and ``alt.csv``; EU consolidated financial sanctions 1.1 XML; UK Sanctions List
+XML (FCDO); UN Security Council consolidated list XML; FollowTheMoney entities as JSON lines (OpenSanctions).
 """
 
 import codecs
@@ -30,7 +30,9 @@ _NOTHING = "-0-"  # how OFAC's tables write an empty cell
 
 
 class NoEntries(BadInput):
-    template = N_("The file has no entry of a {format} list; is it another list, or another edition of it? Nothing was imported.")
+    template = N_(
+        "The file has no entry of a {format} list; is it another list, or another edition of it? Nothing was imported."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One listed person or body: the list's reference, names, dates of birth, countries and programmes as the list writes them."""
+    """One listed person or body: reference, names, dates of birth, countries and programmes, as the list writes them."""
 
     reference: str
     kind: str
@@ -221,7 +223,10 @@ def _un(node: Node) -> Entry:
     for alias in node.children("INDIVIDUAL_ALIAS" if person else "ENTITY_ALIAS"):
         names.append((alias.text("ALIAS_NAME"), "weak" if alias.text("QUALITY").lower() == "low" else "strong"))
         names.append((alias.text("NAME_ORIGINAL_SCRIPT"), "original"))
-    born = [birth.text("DATE") or birth.text("YEAR") or birth.text("FROM_YEAR") for birth in node.children("INDIVIDUAL_DATE_OF_BIRTH")]
+    born = [
+        birth.text("DATE") or birth.text("YEAR") or birth.text("FROM_YEAR")
+        for birth in node.children("INDIVIDUAL_DATE_OF_BIRTH")
+    ]
     return _entry(
         node.text("REFERENCE_NUMBER") or node.text("DATAID"), PERSON if person else BODY, names, born=born,
         countries=[item.content for item in node.all("NATIONALITY", "VALUE")], programmes=[node.text("UN_LIST_TYPE")],
@@ -257,5 +262,6 @@ def _ftm_entry(given: dict[str, Any]) -> Entry:
     names = [(text, strength) for name, strength in _NAMED for text in texts(name)]
     return _entry(
         str(given.get("id", "")), PERSON if given["schema"] == "Person" else BODY, names, born=texts("birthDate"),
-        countries=[*texts("nationality"), *texts("citizenship"), *texts("country")], programmes=[*texts("programId"), *texts("topics")],
+        countries=[*texts("nationality"), *texts("citizenship"), *texts("country")],
+        programmes=[*texts("programId"), *texts("topics")],
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """Hostile XML by the element: chosen elements come out whole, everything else flows by.
 
-Invariants: memory is bounded by one element (``MOST_NODES``, ``MOST_TEXT``, ``DEEPEST``) whatever the document's size; a document
-type declaration is refused, so that no entity can be declared, none expanded and none fetched; the parser is libxml2's push
-parser without network and without its ``huge_tree`` switch.
+Invariants: memory is bounded by one element (``MOST_NODES``, ``MOST_TEXT``, ``DEEPEST``) whatever the document's size; a
+document type declaration is refused, so that no entity can be declared, none expanded and none fetched; the parser is libxml2's
+push parser without network and without its ``huge_tree`` switch.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,9 @@ DEEPEST = 64
 
 
 class BadWatchList(BadInput):
-    template = N_("The list cannot be read: {why}. Get it again from its publisher, or name its format with --as. Nothing was imported.")
+    template = N_(
+        "The list cannot be read: {why}. Get it again from its publisher, or name its format with --as. Nothing was imported."
+    )
 
     def __str__(self) -> str:
         return _(self.template).format(why=_(str(self.facts["why"])))
