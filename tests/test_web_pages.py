@@ -18,7 +18,7 @@ PAGES = ("/", "/search", "/activity", "/P-0001", "/E-0001", "/S-0001", "/A-0001"
          "/imports", "/help", "/jobs", "/names", "/first-contact", "/P-0001/sealed", "/P-0001/consent", "/P-0001/interview",
          "/upload", "/evidence", "/D-0001", "/D-0001/read", "/read/S-0001", "/timeline",
          "/timeline?from=2017&to=2018&lane=event", "/matrix",
-         "/map", "/network", "/network?of=G-0013", "/events/new", "/E-0001/acts", "/E-0001/edit")  # fmt: skip
+         "/map", "/network", "/network?of=G-0013", "/command?of=E-0001", "/patterns", "/events/new", "/E-0001/acts", "/E-0001/edit")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
