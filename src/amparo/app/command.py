@@ -95,7 +95,7 @@ def command(session: Session, handle: str, *, at: str = "") -> dict[str, Any]:
     if deed.of[:1] == "G":
         seeds = [deed.of]
     chain = analysis.chain(_tellings(session, relations, {*seeds, *deed.areas}), seeds, deed.at, areas=deed.areas)
-    shown = {*chain.levels, *deed.parts, *(edge.upper for edge in chain.elsewhere), *deed.places, *deed.areas, deed.of}
+    shown = {*chain.levels, *deed.alleged, *deed.parts, *(edge.upper for edge in chain.elsewhere), *deed.places, *deed.areas, deed.of}
     named = aggregates.named(session.record, shown)
     found = superiors(session, chain, deed.at, deed.alleged, deed.parts)
     return {

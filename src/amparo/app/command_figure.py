@@ -28,8 +28,9 @@ _STYLE: Final = """
 text{font:13px system-ui,"Noto Sans","Noto Sans Arabic",sans-serif;fill:#1b1b1b;unicode-bidi:plaintext}
 .small{font-size:11px;fill:#444}.head{font-weight:600}.axis{stroke:#999;stroke-width:1}.grid{stroke:#ddd;stroke-width:1}
 .act{fill:#b3441e;fill-opacity:.16;stroke:#b3441e;stroke-width:1.5}.actname{fill:#8a2f10;font-weight:600}
-.possible{fill:url(#hatch);stroke:#2b5b84;stroke-width:1}.certain{fill:#2b5b84}
+.possible{stroke:#2b5b84;stroke-width:1}.certain{fill:#2b5b84}
 .doubted{stroke:#8a2f10;stroke-width:2;stroke-dasharray:5 3}
+.weave{fill:#e6eef5}.thread{stroke:#7f9fbb;stroke-width:2}
 .gap{stroke:#8a2f10;stroke-width:2;stroke-dasharray:2 5;fill:none}.line{stroke:#777;stroke-width:1;fill:none}
 """
 
@@ -70,12 +71,14 @@ class _Scale:
         return found
 
 
-def figure(chain: Mapping[str, Any], *, mirrored: bool = False) -> str:
-    """An SVG of what ``app.command.command`` returned; ``mirrored`` for languages read from the right."""
+def figure(chain: Mapping[str, Any], *, mirrored: bool = False, alone: bool = True) -> str:
+    """An SVG of what ``app.command.command`` returned; ``mirrored`` for languages read from the right. ``alone``: with its own
+    colours and ground; else a page's style sheet gives them.
+    """
     scale = _Scale(_days(chain), mirrored=mirrored)
     rows = _rows(chain)
     height = TOP + ROW * len(rows[:_MANY]) + FOOT
-    parts = [_opening(chain, height, mirrored=mirrored), _axis(scale, height), _act(chain, scale, height)]
+    parts = [_opening(chain, height, mirrored=mirrored, alone=alone), _axis(scale, height), _act(chain, scale, height)]
     for index, row in enumerate(rows[:_MANY]):
         parts.append(_row(row, TOP + index * ROW, scale, chain, mirrored=mirrored))
     parts.append(_legend(height, mirrored=mirrored, more=max(0, len(rows) - _MANY)))
@@ -104,27 +107,27 @@ def _rows(chain: Mapping[str, Any]) -> list[dict[str, Any]]:
     for node in nodes:
         above = [edge for edge in edges if edge["lower"] == node]
         gaps = [gap for gap in chain["gaps"] if gap["node"] == node]
-        if node.startswith("P-") and not above:
-            continue  # stands in the row of what the person commands
+        if not above and (node.startswith("P-") or not gaps):
+            continue  # a person stands in the row of what the person commands; of an area nothing is recorded
         depth = min(top - chain["levels"][node], _LEVELS)
         found.append({"node": node, "depth": depth, "gaps": gaps, "edge": None})
         found += [{"node": node, "depth": depth, "gaps": [], "edge": edge} for edge in above]
     return found
 
 
-def _opening(chain: Mapping[str, Any], height: int, *, mirrored: bool) -> str:
+def _opening(chain: Mapping[str, Any], height: int, *, mirrored: bool, alone: bool) -> str:
     title = _("Chain of command above {what}").format(what=chain["of"])
     told = [title + ". " + (_("Date: {date}.").format(date=chain["date"]) if chain["date"] else _("No date is recorded."))]
     told += [gap["sentence"] for gap in chain["gaps"]]
     direction = "rtl" if mirrored else "ltr"
     x, anchor = (WIDTH - 10, "start") if mirrored else (10, "start")
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="t d" '
-        f'direction="{direction}">\n<title id="t">{escape(title)}</title>\n<desc id="d">{escape(" ".join(told))}</desc>\n'
-        f"<style>{_STYLE}</style>\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing chain" viewBox="0 0 {WIDTH} {height}" role="group" '
+        f'aria-labelledby="chain-title chain-told" direction="{direction}">\n<title id="chain-title">{escape(title)}</title>\n'
+        f'<desc id="chain-told">{escape(" ".join(told))}</desc>\n{f"<style>{_STYLE}</style>" if alone else ""}\n'
         '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        '<rect width="6" height="6" fill="#e6eef5"/><path d="M0 0V6" stroke="#7f9fbb" stroke-width="2"/></pattern></defs>\n'
-        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n'
+        '<rect width="6" height="6" class="weave"/><path d="M0 0V6" class="thread"/></pattern></defs>\n'
+        f'{f"""<rect width="{WIDTH}" height="{height}" fill="#fff"/>""" if alone else ""}\n'
         f'<text x="{x}" y="22" class="head" text-anchor="{anchor}">{escape(title)}</text>'
     )
 
@@ -158,7 +161,7 @@ def _row(row: Mapping[str, Any], y: int, scale: _Scale, chain: Mapping[str, Any]
     label = chain["labels"].get(row["node"], "")
     words = _edge_words(edge, chain) if edge else f"{row['node']} {label}".strip()
     kind = "small" if edge else "head"
-    shown = escape(_short(words, 44 - 2 * row["depth"]))
+    shown = escape(_short(words, (46 if edge else 38) - 2 * row["depth"]))
     title = f"<title>{escape(words)}</title>"
     parts = [f'<text x="{x}" y="{y + 16}" class="{kind}" text-anchor="start">{shown}{title}</text>']
     parts += [_gap(gap, y, scale) for gap in row["gaps"]]
@@ -188,7 +191,7 @@ def _bar(edge: Mapping[str, Any], claim: Mapping[str, Any], y: int, scale: _Scal
         x = scale.at(None)
         return f'<g>{title}<text x="{x}" y="{y + 16}" class="small" text-anchor="start">{escape(_("undated"))}</text></g>'
     left, width = scale.span(*(_ordinal(day) for day in claim["possible"]))
-    parts = [f'<rect x="{left}" y="{y + 5}" width="{width}" height="13" class="possible{doubted}"/>']
+    parts = [f'<rect x="{left}" y="{y + 5}" width="{width}" height="13" fill="url(#hatch)" class="possible{doubted}"/>']
     if claim["certain"] and not claim["denied"]:
         inner, wide = scale.span(*(_ordinal(day) for day in claim["certain"]))
         parts.append(f'<rect x="{inner}" y="{y + 7}" width="{wide}" height="9" class="certain"/>')
@@ -206,10 +209,11 @@ def _gap(gap: Mapping[str, Any], y: int, scale: _Scale) -> str:
 
 def _legend(height: int, *, mirrored: bool, more: int) -> str:
     """What the marks mean, under the drawing."""
+    hatched = '<rect x="{x}" y="{y}" width="26" height="10" fill="url(#hatch)" '
     marks = (
         ('<rect x="{x}" y="{y}" width="26" height="10" class="certain"/>', _("certain under the dates")),
-        ('<rect x="{x}" y="{y}" width="26" height="10" class="possible"/>', _("possible")),
-        ('<rect x="{x}" y="{y}" width="26" height="10" class="possible doubted"/>', _("contradicted or denied")),
+        (hatched + 'class="possible"/>', _("possible")),
+        (hatched + 'class="possible doubted"/>', _("contradicted or denied")),
         ('<path d="M{x} {m}h26" class="gap"/>', _("nobody or nothing recorded")),
         ('<rect x="{x}" y="{y}" width="26" height="10" class="act"/>', _("when it happened")),
     )

@@ -5,8 +5,9 @@ a text. Cases are numbered and their handles are forgotten, so that no pattern c
 pass over the claims, memory linear in the acts and what is said of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -86,14 +87,16 @@ class _Places:
         return self._known[handle]
 
 
-def gather(session: Session) -> Told:
-    """Read what the record says of acts and whom they befell. Long work: it looks whether the user asked to stop."""
+def gather(session: Session, progress: Callable[[int, int], None] | None = None) -> Told:
+    """Read what the record says of acts and whom they befell. Long work: it looks whether the user asked to stop.
+
+    ``progress`` is called now and then with (claims read, at most so many).
+    """
+    most = int(session.record.counts().get("claim", 0))
     terms = vocabulary.load()
     acts: dict[str, _Act] = {}
     for handle, type, date in aggregates.stream_acts(session.record):
-        read = tenure.read(date)
-        first, last = read.possible if read else (None, None)
-        act = acts[handle] = _Act(patterns.NEVER if first is None else first, patterns.ALWAYS if last is None else last)
+        act = acts[handle] = _Act(*_days(date))
         if terms.has_term(ACT, type):
             act.traits[ACT, type] = None
     victims: dict[str, int] = {}
@@ -104,6 +107,8 @@ def gather(session: Session) -> Told:
     ):
         if number % _OFTEN == 0:
             session.keep_alive()
+            if progress is not None:
+                progress(number, most)
         found = acts.get(subject)
         if found is None:
             continue
@@ -112,6 +117,14 @@ def gather(session: Session) -> Told:
         _take(found, property, value, place, victims, places)
     roots = _roots(sources, aggregates.same_origin(session.record))
     return _arrays(acts, victims, roots)
+
+
+@lru_cache(65536)
+def _days(date: str) -> tuple[int, int]:
+    """The first and last day a date may mean."""
+    read = tenure.read(date)
+    first, last = read.possible if read else (None, None)
+    return patterns.NEVER if first is None else first, patterns.ALWAYS if last is None else last
 
 
 def _take(act: _Act, property: str, value: str, place: str, victims: dict[str, int], places: _Places) -> None:

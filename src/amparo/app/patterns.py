@@ -6,7 +6,7 @@ near the counting (``app.pattern_cases``); nothing can be chosen by an attribute
 
 import itertools
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any, Final
 
@@ -36,17 +36,19 @@ SURE: Final = 0.05
 """Mean false sign rate up to which pairs are told."""
 
 
-def _gather(session: Session) -> Told:
+def _gather(session: Session, progress: Callable[[int, int], None] | None = None) -> Told:
     with stops_when_asked():
-        return pattern_cases.gather(session)
+        return pattern_cases.gather(session, progress)
 
 
 _told = Remembered(_gather)
 
 
-def patterns(session: Session, which: str = "") -> dict[str, Any]:
-    """The patterns of the record: one of WHICH, or all of them."""
-    told = _told(session)
+def patterns(
+    session: Session, which: str = "", *, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
+    """The patterns of the record: one of WHICH, or all of them. ``progress`` as in ``pattern_cases.gather``."""
+    told = _told(session) if progress is None else _gather(session, progress)
     asked = [which] if which in WHICH else list(WHICH)
     data: dict[str, Any] = {
         "demo": session.demo, "cases": told.cases if suppress.safe(told.cases) else None,
@@ -60,12 +62,13 @@ def patterns(session: Session, which: str = "") -> dict[str, Any]:
             data[name] = _recurring(told, _KINDS[name])
     if "together" in asked:
         data["together"] = _together(told)
-    handles = {trait["name"] for name in asked for row in _rows(data[name]) for trait in row["traits"]}
+    handles = {trait["name"] for name in asked for row in listed(data[name]) for trait in row["traits"]}
     data["labels"] = {thing.handle: thing.label for thing in aggregates.named(session.record, handles).values()}
     return data
 
 
-def _rows(part: Any) -> list[dict[str, Any]]:
+def listed(part: Any) -> list[dict[str, Any]]:
+    """The lines of one kind of patterns."""
     return list(part["listed"] if isinstance(part, dict) else part)
 
 
@@ -105,17 +108,17 @@ def _sequences(told: Told) -> dict[str, Any]:
     alone: list[Counted] = [(step, int(told.person[having[step[0]]].sum())) for step, _count in single]
     persons = [int(told.person[one.cases].sum()) for one in found]
     shown = _nested(alone, [(one.steps, count) for one, count in zip(found, persons, strict=True)], int(told.person.sum()))
-    listed = []
+    lines = []
     for place in sorted(kept):
         one = found[place]
         mask = np.isin(told.case[rows], one.cases) & np.isin(told.trait[rows], one.steps)
-        listed.append({
+        lines.append({
             "traits": [_shown(told.traits[step]) for step in one.steps], "cases": one.support,
             "persons": _persons(told, one.cases) if place in shown else None,
             "with_all_steps": one.all_steps if place in every and suppress.safe(one.all_steps - one.support) else None,
             "origins": _origins(told, np.unique(told.act[rows[mask]]).tolist()),
         })  # fmt: skip
-    return {"listed": listed, "steps_left_out": left_out, **cases.orders()}
+    return {"listed": lines, "steps_left_out": left_out, **cases.orders()}
 
 
 def _nested(single: list[Counted], found: list[Counted], total: int) -> set[int]:
@@ -125,7 +128,7 @@ def _nested(single: list[Counted], found: list[Counted], total: int) -> set[int]
 
 def _recurring(told: Told, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
     """The traits of some kinds that enough cases have, the most frequent first."""
-    listed: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for trait, rows in zip(told.traits, told.rows_of(), strict=True):
         if trait[0] not in kinds:
             continue
@@ -133,12 +136,12 @@ def _recurring(told: Told, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
         if not suppress.share(len(cases), told.cases):
             continue
         acts = np.unique(told.act[rows])
-        listed.append({
+        lines.append({
             "traits": [_shown(trait)], "cases": len(cases), "persons": _persons(told, cases), "acts": len(acts),
             "origins": _origins(told, acts.tolist()), "first": _day(told.first[rows], least=True),
             "last": _day(told.last[rows], least=False),
         })  # fmt: skip
-    return sorted(listed, key=operator.itemgetter("cases"), reverse=True)[:LISTED]
+    return sorted(lines, key=operator.itemgetter("cases"), reverse=True)[:LISTED]
 
 
 def _day(days: Ints, *, least: bool) -> str | None:

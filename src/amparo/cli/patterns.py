@@ -8,7 +8,7 @@ import click
 
 from amparo.analysis.patterns import STEPS
 from amparo.app import patterns as app
-from amparo.cli.common import opened, passphrase_option, verb
+from amparo.cli.common import opened, passphrase_option, progress, verb
 from amparo.kernel.i18n import _
 
 Result = tuple[dict[str, Any], str]
@@ -25,8 +25,8 @@ Result = tuple[dict[str, Any], str]
 @passphrase_option
 @verb
 def patterns(which: str, passphrase_fd: int | None, folder: Path | None) -> Result:
-    with opened(folder, descriptor=passphrase_fd) as session:
-        data = app.patterns(session, which)
+    with opened(folder, descriptor=passphrase_fd) as session, progress(_("Reading what befell whom")) as told:
+        data = app.patterns(session, which, progress=told)
     lines = [_head(data)]
     for name, heading in app.WHICH.items():
         if name in data:

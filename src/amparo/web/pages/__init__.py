@@ -10,6 +10,7 @@ from starlette.routing import Route
 import amparo.web.addresses  # noqa: F401  registers the convertor that addresses of handles name
 from amparo.web.pages import (
     assessing,
+    commanding,
     dossiers,
     edits,
     entrance,
@@ -23,6 +24,7 @@ from amparo.web.pages import (
     maps,
     matrix,
     network,
+    patterns,
     people,
     reading,
     searching,
@@ -34,6 +36,6 @@ from amparo.web.pages import (
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
     *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
-    *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *estimating.ROUTES, *events.ROUTES, *edits.ROUTES,
-    *things.ROUTES,
+    *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *commanding.ROUTES, *patterns.ROUTES, *estimating.ROUTES,
+    *events.ROUTES, *edits.ROUTES, *things.ROUTES,
 ]  # fmt: skip
