@@ -25,6 +25,9 @@ def test_a_table_of_counts_is_estimated_and_drawn(shell: Shell) -> None:
     for one in told["models"]:
         assert one["documented"] == 316 and 316 < one["low"] < one["point"] < one["high"], one
         assert one["settings"]
+    chains = told["models"][0]
+    assert {"ess", "rhat", "p_cells", "p_hospital-press"} <= set(chains["diagnostics"])
+    assert [len(chain) for chain in chains["trace"]] == [100, 100]
     assert target.read_text("utf-8").startswith("<svg") and told["limits"]
     assert shell.amparo(*words, code=4)["error"] == "FigureThere"
 

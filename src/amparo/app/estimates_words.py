@@ -9,6 +9,7 @@ from typing import Any, Final
 from babel.numbers import format_decimal
 
 from amparo.analysis.capture import Estimate
+from amparo.analysis.diagnostics import trace
 from amparo.analysis.ensemble import APART, Ensemble, Run, Strata
 from amparo.analysis.overlap import Pair
 from amparo.app.estimates import SMALL, shown_strata
@@ -18,6 +19,7 @@ _SETTLED_RHAT: Final = 1.05
 _ENOUGH: Final = 200.0
 _UNLIKELY: Final = 0.05
 _WIDE: Final = 3.0
+_TRACED: Final = 100  # draws of each chain
 
 
 def number(value: float) -> str:
@@ -156,7 +158,14 @@ def run_data(run: Run, *, observed: bool = True) -> dict[str, Any]:
         **({"documented": one.observed, "unseen": [max(0.0, round(end - one.observed, 1)) for end in (one.low, one.high)]}
            if observed else {}),
         "diagnostics": {key: round(value, 4) for key, value in one.diagnostics.items()}, "settings": one.settings,
+        **({"trace": _trace(one)} if observed and "chains" in one.settings and not {"tables", "strata"} & set(one.settings) else {}),
     }  # fmt: skip
+
+
+def _trace(one: Estimate) -> list[list[int]]:
+    """Some draws of each chain in their order, to be drawn: chains that walk apart or drift have not settled."""
+    chains = one.draws.reshape(int(one.settings["chains"]), -1)
+    return [[int(total) for total in chain] for chain in trace(chains, _TRACED)]
 
 
 def ensemble_data(found: Ensemble, *, of_record: bool) -> dict[str, Any]:
