@@ -45,6 +45,7 @@ E-RAID,event,raid,a made-up raid,,2017-03,,
 A-ARREST,act,arrest,,E-RAID,2017-03,,
 G-UNIT,group,police force,{SCRIPT},,,,
 G-FORCE,group,police force,a made-up force,,,,
+G-FAMILY,group,family,a made-up family,,,,
 P-ONE,person,official,,,,,yes
 P-TWO,person,official,,,,,yes
 V-900,person,affected,,,,,
@@ -59,6 +60,8 @@ CLAIMS = """n,subject,property,value,valid,source,stance,place
 7,A-ARREST,ground,sexual orientation,2017-03,S-ONE,allegation,
 8,P-ONE,statement,he says that he knew of it,2017-02,S-TWO,denial,
 9,P-ONE,commands,G-UNIT,2016/2018,S-TWO,allegation,
+10,L-PLACE,used by,V-900,2017,S-TWO,allegation,
+11,L-PLACE,used by,G-FAMILY,2017,S-TWO,allegation,
 """
 LINKS = """key,kind,of,to,reason
 1,contradicts,4,3,two commanders
@@ -149,6 +152,9 @@ def test_attack_a_chain_of_command_lists_no_affected_person(session: Session) ->
     assert victim not in told
     assert "orientation" not in told
     assert victim not in json.dumps(app.command(session, _handle(session, "G-UNIT")))
+    place = json.dumps(app.command(session, _handle(session, "L-PLACE")))
+    assert victim not in place  # though a claim says that the person uses the place
+    assert _handle(session, "G-FAMILY") not in place
     with pytest.raises(app.NoChainOfCommand):
         app.command(session, victim)
 

@@ -76,6 +76,18 @@ def test_a_wrong_span_is_one_sentence_and_the_whole_is_shown(pages: Pages, query
     assert "<svg" in answer.text
 
 
+def test_chains_and_patterns_tell_a_wrong_address_and_name_no_victim(pages: Pages) -> None:
+    """A person and what is no handle are refused in a sentence; the chain above an event and all patterns name no victim."""
+    assert pages.ask("/command?of=P-0001").status == 422
+    assert pages.ask("/command?of=E-9999").status == 404
+    assert pages.ask("/command?of=G-0013&at=yesterday").status == 422
+    assert pages.ask("/patterns?which=ground").status == 200
+    chain = pages.ask("/command?of=E-0001").text
+    assert "G-0007" in chain
+    for query in ("command?of=E-0001", *(f"patterns?which={which}" for which in ("sequences", "places", "means", "together"))):
+        assert not re.search(r"[>/]P-000[1-9]", pages.ask(f"/{query}").text), query
+
+
 def test_no_person_stands_on_the_timeline(pages: Pages) -> None:
     """Its lists lead to events, acts and measures; there is no lane of persons, and no handle of one."""
     for lane in set(desk_timeline.LANES) - {"happened", "said"}:  # those list claims, each with the handles it names

@@ -95,7 +95,8 @@ def command(session: Session, handle: str, *, at: str = "") -> dict[str, Any]:
     if deed.of[:1] == "G":
         seeds = [deed.of]
     chain = analysis.chain(_tellings(session, relations, {*seeds, *deed.areas}), seeds, deed.at, areas=deed.areas)
-    shown = {*chain.levels, *deed.alleged, *deed.parts, *(edge.upper for edge in chain.elsewhere), *deed.places, *deed.areas, deed.of}
+    shown = {deed.of, *deed.alleged, *deed.parts, *deed.places, *deed.areas, *chain.levels,
+             *(edge.upper for edge in chain.elsewhere)}  # fmt: skip
     named = aggregates.named(session.record, shown)
     found = superiors(session, chain, deed.at, deed.alleged, deed.parts)
     return {
@@ -216,6 +217,9 @@ def _tellings(session: Session, relations: Sequence[Told], seeds: set[str]) -> l
             if upper not in reached:
                 reached.add(upper)
                 waiting.append(upper)
+    using = set(_units(session, {upper for upper, _lower, one in found if one.property == "used by"}))
+    found = [(upper, lower, one) for upper, lower, one in found
+             if one.property != "used by" or (upper in using and upper.startswith("G-"))]  # fmt: skip
     handles = [one.handle for _upper, _lower, one in found]
     links = aggregates.links_of(session.record, handles) if handles else []
     against = doubts(links, handles)
