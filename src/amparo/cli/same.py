@@ -1,5 +1,6 @@
 """The verb ``same``: who may be one person, which pair to look at first, and what was decided about two handles."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ def same() -> None:
     """The group."""
 
 
+def _comparing() -> Any:
+    """Loaded when it is needed: linkage takes seconds to start, a decision none."""
+    return importlib.import_module("amparo.app.same_compare")
+
+
 def _who(shown: dict[str, Any]) -> str:
     return "  ".join(shown["persons"])
 
@@ -37,7 +43,7 @@ def _who(shown: dict[str, Any]) -> str:
 @verb
 def find(passphrase_fd: int | None, folder: Path | None) -> Result:
     with opened(folder, identities=True, descriptor=passphrase_fd) as session, progress(_("Comparing")) as bar:
-        data = app.find(session, lambda name: bar(0, 1, name))
+        data = _comparing().find(session, lambda name: bar(0, 1, name))
     lines = []
     for one in data["clusters"]:
         if one["weight"] is None:
@@ -66,7 +72,7 @@ def find(passphrase_fd: int | None, folder: Path | None) -> Result:
 @verb
 def queue(limit: int, passphrase_fd: int | None, folder: Path | None) -> Result:
     with opened(folder, identities=True, descriptor=passphrase_fd) as session, progress(_("Comparing")) as bar:
-        data = app.queue(session, limit, lambda name: bar(0, 1, name))
+        data = _comparing().queue(session, limit, lambda name: bar(0, 1, name))
     lines = []
     for one in data["questions"]:
         lines.append(_("{who}: {percent:.0%}; the answer teaches {bits:.2f} bits").format(
@@ -97,7 +103,7 @@ def _decided(one: dict[str, Any]) -> str:
 @verb
 def show(one: str, two: str, reason: str, passphrase_fd: int | None, folder: Path | None) -> Result:
     with opened(folder, identities=True, descriptor=passphrase_fd) as session, progress(_("Comparing")) as bar:
-        data = app.show(session, one, two, reason=reason, stage=lambda name: bar(0, 1, name))
+        data = _comparing().show(session, one, two, reason=reason, stage=lambda name: bar(0, 1, name))
     if data["weight"] is None:
         lines = [_("{who}: nothing worth a look in common.").format(who=_who(data))]
     else:

@@ -89,7 +89,7 @@ def block(reports: pa.Table, budget: int) -> Blocks:
 
 
 def pairs_of(codes: Codes, most: int = 0, rng: np.random.Generator | None = None) -> tuple[Codes, Codes]:
-    """(left, right) row numbers of the pairs that share a code, left < right; ``most``: of random blocks until there are so many."""
+    """(left, right) row numbers of the pairs that share a code, left < right; ``most``: of random blocks up to so many."""
     order = np.argsort(codes, kind="stable")
     order = order[codes[order] >= 0]
     bounds = [*np.flatnonzero(np.diff(codes[order], prepend=-1)).tolist(), len(order)]
