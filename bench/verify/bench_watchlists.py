@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from harness import goal, machine
 
 from amparo.kernel.text import script_of
-from amparo.verify.watch_index import ALERT, WatchIndex
-from amparo.verify.watchlists import PERSON, Entry, read
+from amparo.verify.watch_index import WatchIndex
+from amparo.verify.watchlists import ALERT, PERSON, Entry, read
 
 GIVEN = "محمد احمد محمود علي حسن حسين خالد عمر يوسف ابراهيم سامي رامي عادل ماهر وليد طارق ياسر نبيل سمير كريم جمال فؤاد انور هاني".split()
 FAMILY = "الحداد النجار الخياط الصباغ العطار الدباغ القصاب الطحان الخباز البنا السقا الحلاق الصائغ النحاس الوراق الفخراني الزيات السمان الجمال المكاري".split()

@@ -21,8 +21,8 @@ from amparo.kernel.errors import BadInput, NotFound
 from amparo.kernel.i18n import N_, _
 from amparo.record.items import Acquisition, Item
 from amparo.record.model import Entity
-from amparo.verify.watch_index import ALERT, Hit, WatchIndex
-from amparo.verify.watchlists import PERSON, Entry, read
+from amparo.verify.watch_index import Hit, WatchIndex
+from amparo.verify.watchlists import ALERT, PERSON, Entry, read
 
 DATASET: Final = "watch lists"
 PUBLISHERS: Final = {
@@ -184,7 +184,7 @@ def match_handle(
         raise NoNameKnown(handle=place)
     chosen = in_force(session)
     person = entity.kind == "person"
-    names, born = [entity.label] if entity.label else [], ""
+    names, born = [entity.label] if entity.label and entity.kind in ("person", "group") else [], ""
     if not names and person:
         names, born = _sealed_names(session, place, reason)
     if not names:

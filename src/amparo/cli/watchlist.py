@@ -7,11 +7,9 @@ from typing import Any
 
 import click
 
-from amparo.app import watchlists
 from amparo.cli.common import names_at_hand, opened, passphrase_option, progress, read_text, verb
 from amparo.kernel.i18n import _, ngettext
-from amparo.verify.watch_index import ALERT
-from amparo.verify.watchlists import FORMATS
+from amparo.verify.watchlists import ALERT, FORMATS
 
 Result = tuple[dict[str, Any], str]
 _LONGEST_NAME = 300
@@ -41,6 +39,8 @@ def watchlist() -> None:
 @passphrase_option
 @verb
 def import_(file: Path, dated: datetime, format: str, passphrase_fd: int | None, folder: Path | None) -> Result:
+    from amparo.app import watchlists
+
     with opened(folder, descriptor=passphrase_fd) as session, progress(_("Reading the list")) as bar:
         taken = watchlists.import_list(session, file, format=format, dated=f"{dated:%Y-%m-%d}", progress=bar)
         data = {
@@ -56,6 +56,8 @@ def import_(file: Path, dated: datetime, format: str, passphrase_fd: int | None,
 @passphrase_option
 @verb
 def list_(passphrase_fd: int | None, folder: Path | None) -> Result:
+    from amparo.app import watchlists
+
     with opened(folder, descriptor=passphrase_fd) as session:
         rows = [
             {"handle": one.handle, "as": one.format, "publisher": _(watchlists.PUBLISHERS[one.format]), "dated": one.dated,
@@ -87,6 +89,8 @@ def match(
     handle: str | None, by_name: bool, born: str, reason: str, least: float, limit: int, passphrase_fd: int | None,
     folder: Path | None,
 ) -> Result:  # fmt: skip
+    from amparo.app import watchlists
+
     if by_name == bool(handle):
         raise click.UsageError(_("Name a handle (P-...) or say --name."))
     name = _asked() if by_name else ""

@@ -20,12 +20,12 @@ from amparo.verify.names_bodies import body_skeletons, compare_bodies, parse_bod
 from amparo.verify.names_compare import Likeness, compare
 from amparo.verify.names_fold import skeleton
 from amparo.verify.names_parse import Name, Word, parse, skeletons
-from amparo.verify.watchlists import PERSON, Alias, Entry
+from amparo.verify.watchlists import ALERT, PERSON, Alias, Entry
 
-ALERT = 0.82
-"""Weight from which a hit is shown unless the caller asks for fewer or more."""
 MOST_CANDIDATES = 200
 ENOUGH_BITS, MOST_BITS, LEFT_OUT = 12.0, 7.0, 0.08
+PRIOR_NAMES, COMMON, RARE = 1000, 1 / 50, 1 / 4000
+"""A short list tells little of how common a name is: as if 1000 names had been seen before, with these shares."""
 _WEAK = 0.96  # what a list itself calls a weak alias
 _YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
 
@@ -141,7 +141,8 @@ class WatchIndex:
             return 1.0
         keys = [f"#{family}" for family in word.families] or ["p" + skeleton(word.latin)]
         seen = max((len(self._postings.get(key, ())) for key in keys), default=0)
-        return min(MOST_BITS, math.log2((len(self._names) + 1) / max(seen, 1)))
+        expected = PRIOR_NAMES * (COMMON if word.families else RARE)
+        return min(MOST_BITS, math.log2((len(self._names) + PRIOR_NAMES) / (seen + expected)))
 
 
 def _keys(text: str, *, person: bool) -> set[str]:
