@@ -137,3 +137,12 @@ def test_a_seized_disk_shows_no_name_that_was_compared(tmp_path):
     for path in files:
         data = path.read_bytes().lower()
         assert not [name for name in NAMES if name.lower().encode() in data], path
+
+
+def test_sampled_answers_are_what_estimates_count_with(session: Session) -> None:
+    """Each sampled answer gives every handle a number and no name; the two spellings are together in most, strangers never."""
+    drawn = same_compare.clusterings(session, 40, 1)
+    assert len(drawn) == 40 and all(list(one) == ["P-0001", "P-0002", "P-0003", "P-0004"] for one in drawn)
+    assert sum(one["P-0001"] == one["P-0002"] for one in drawn) > 20
+    assert not any(one["P-0003"] in (one["P-0001"], one["P-0002"], one["P-0004"]) for one in drawn)
+    assert drawn == same_compare.clusterings(session, 40, 1)

@@ -195,6 +195,16 @@ def queue(session: Session, most: int = 25, stage: Stage = lambda _name: None) -
     return {"demo": session.demo, "questions": shown, "decided": [asdict(one) for one in compared.decided]}
 
 
+def clusterings(session: Session, draws: int, seed: int, stage: Stage = lambda _name: None) -> list[dict[str, int]]:
+    """Sampled answers to who is the same person: in each, handle -> number of its cluster; for ``estimates.count``.
+
+    Raises what ``compare`` raises.
+    """
+    compared = compare(session, stage)
+    drawn = sample(compared.graph, draws, seed)
+    return [dict(zip(compared.handles, (int(number) for number in row), strict=True)) for row in drawn]
+
+
 def _at(pairs: Pairs, one: int, two: int) -> int | None:
     found = np.flatnonzero((pairs.left == min(one, two)) & (pairs.right == max(one, two)))
     return int(found[0]) if len(found) else None

@@ -1,5 +1,6 @@
 """The verb ``estimate``: how many there are in all, from lists that overlap; each model apart, with what to doubt."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from amparo.kernel.i18n import N_, _
 from amparo.vault.disk import Disk
 
 Result = tuple[dict[str, Any], str]
+
+
 class FigureThere(BadInput):
     template = N_("{file} is there already; choose another name. Nothing was estimated.")
 
@@ -58,6 +61,10 @@ class TablesOrLists(BadInput):
     help=_("Estimate each year, place, region or type of act apart, and their sum. Never by ground."),
 )
 @click.option("--act", default="", metavar="TYPE", help=_("Only victims of this type of act."))
+@click.option(
+    "--linkage", default=0, metavar="N", type=click.IntRange(0, 100),
+    help=_("Carry into the intervals that who is the same person is uncertain: N sampled answers by sealed names (unlocked)."),
+)
 @click.option("--what", default="", help=_("What is counted, in a word or two, as it shall be printed (“Persons killed”)."))
 @click.option("--without", is_flag=True, help=_("Also with each list left out."))
 @click.option("--priors", is_flag=True, help=_("Also under other priors."))
@@ -81,10 +88,10 @@ class TablesOrLists(BadInput):
 @passphrase_option
 @verb
 def estimate(
-    tables: tuple[Any, ...], lists: tuple[str, ...], by: str, act: str, what: str, without: bool, priors: bool,
+    tables: tuple[Any, ...], lists: tuple[str, ...], by: str, act: str, linkage: int, what: str, without: bool, priors: bool,
     target: Path | None, seed: int, level: float, effort: str, passphrase_fd: int | None, folder: Path | None,
 ) -> Result:  # fmt: skip
-    if bool(tables) == bool(lists) or (tables and (by or act)):
+    if bool(tables) == bool(lists) or (tables and (by or act or linkage)):
         raise TablesOrLists(given=_("both") if tables else _("neither"))
     if target is not None:
         require_folder(target)
@@ -97,12 +104,19 @@ def estimate(
     if tables:
         return _told(Counted.of_tables(_named(tables)), what, settings, target, None)
     named_lists = dict(estimates.list_from(text) for text in lists)
-    with opened(folder, identities=names_at_hand(folder), descriptor=passphrase_fd) as session:
+    with opened(folder, identities=bool(linkage) or names_at_hand(folder), descriptor=passphrase_fd) as session:
         refuse_names(session, {_("name of a list"): " ".join(named_lists), _("what is counted"): what})
         with progress(_("Reading")) as bar:
-            counted = estimates.count(session, named_lists, by=by, act=act, progress=bar)
+            samples = _samples(session, linkage, seed, bar) if linkage else []
+            counted = estimates.count(session, named_lists, by=by, act=act, samples=samples, progress=bar)
         data, text = _told(counted, what, settings, target, session)
         return {**data, "demo": session.demo, "groups": counted.groups, "same person": counted.merged}, text
+
+
+def _samples(session: Session, number: int, seed: int, bar: Callable[..., None]) -> list[dict[str, int]]:
+    from amparo.app import same_compare  # slow to load, and only this asks for it
+
+    return same_compare.clusterings(session, number, seed, lambda stage: bar(0, 1, stage))
 
 
 def _named(tables: tuple[Any, ...]) -> dict[str, CaptureTable]:
