@@ -84,6 +84,13 @@ def test_gaps_and_tenures_leave_no_day_of_the_act_unaccounted(valid: list[str], 
         assert covered != any(tenure.meet(gap, (day, day)) for gap in gaps)
 
 
+def test_a_short_tenure_within_a_long_one_opens_no_gap() -> None:
+    """Where one held throughout and another for a while, no day between the ends of the two is told as a gap."""
+    assert tenure.uncovered([(1, 10), (2, 5), (11, 20)], (1, 20)) == []
+    assert tenure.uncovered([(1, 10), (2, 5), (12, 20)], (1, 20)) == [(11, 11)]
+    assert tenure.uncovered([], (1, 20)) == [(None, None)]
+
+
 def test_a_sighting_says_nothing_of_the_days_around() -> None:
     """Seen in office in May 2019: not in office in 2017 by that, and on some day of that month only possibly."""
     read = tenure.read("2019-05")

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from cli_kit import Shell
 
 from amparo.app import command as app
-from amparo.app import importing, opening, patterns
+from amparo.app import importing, opening, pattern_cases, patterns
 from amparo.app.command_figure import figure
 from amparo.app.session import Session
 from amparo.vault.keyring import Ring
@@ -77,7 +78,7 @@ def _story(rows: list[str], told: list[str], number: int) -> None:
     for place, (month, type) in enumerate(zip(months, types, strict=True)):
         if place < 2 or number < 5:
             rows.append(f"A-{number}-{place},act,{type},,,{month},,")
-            source = "S-ONE" if number % 2 else "S-THREE"
+            source = ("S-ONE", "S-TWO", "S-THREE")[number % 3]  # a link says that the first two are of one origin
             told.append(f"{number}{place}v,A-{number}-{place},victim,V-{number:03d},,{source},allegation,")
             told.append(f"{number}{place}m,A-{number}-{place},method,electric shock,,{source},allegation,")
 
@@ -169,6 +170,8 @@ def test_the_drawing_is_well_formed_tells_its_bars_and_escapes_labels(session: S
     root = ET.fromstring(text)
     names = {element.tag.rpartition("}")[2] for element in root.iter()}
     assert "script" not in names
+    assert SCRIPT[:20] in "".join(root.itertext())
+    assert all(f"{node} " in text for node in found["levels"] if node.startswith("G-"))
     assert {"title", "desc"} <= names
     bars = [element for element in root.iter() if element.get("role") == "img" and "C-" in element.get("aria-label", "")]
     assert len(bars) == sum(len(edge["claims"]) for edge in (*found["edges"], *found["elsewhere"]))
@@ -196,6 +199,20 @@ def test_the_planted_sequence_is_found_with_persons_and_origins(session: Session
     whole = steps["arrest", "incommunicado detention", "forced confession", "killing by relatives"]
     assert (whole["cases"], whole["persons"], whole["origins"]) == (5, 5, 2)
     assert ("arrest", "incommunicado detention") not in steps  # nine of ten
+
+
+def test_attack_persons_of_nested_sequences_are_not_told_by_subtraction() -> None:
+    """Two nested sequences may differ by four cases and by one person: then persons are told of one of them at most."""
+    steps = [3] * 8 + [2] * 4 + [1] * 9  # cases that went three, two and one step
+    person = np.array([True] * 5 + [False] * 3 + [True] + [False] * 3 + [True] * 9)
+    rows = [(case, step) for case, far in enumerate(steps) for step in range(far)]
+    case, step = np.array(rows, np.int64).T
+    told = pattern_cases.Told(case, step, np.arange(len(rows)), 10 * step, 10 * step + 1, person,
+                              [("act", "arrest"), ("act", "torture"), ("act", "forced confession")],
+                              [{0}] * len(rows), [], 0)  # fmt: skip
+    found = {len(row["traits"]): (row["cases"], row["persons"]) for row in patterns._sequences(told)["listed"]}
+    assert {length: cases for length, (cases, _persons) in found.items()} == {2: 12, 3: 8}
+    assert [persons for _cases, persons in found.values()].count(None) >= 1
 
 
 def test_means_are_counted_and_a_single_case_is_not_shown(session: Session) -> None:

@@ -162,7 +162,7 @@ def chain(tellings: Iterable[Telling], seeds: Sequence[str], at: Days, *, areas:
     while frontier:
         following: list[str] = []
         for node in frontier:
-            following += _above(climb, node, seed=node in seeds, area=node in areas and node not in seeds)
+            following += _above(climb, node, seed=node in seeds)
         frontier = following
     nodes = [node for node in climb.levels if node in seeds or not (node in areas or node.startswith("P-"))]
     return Chain(
@@ -186,11 +186,11 @@ def edges(tellings: Iterable[Telling], at: Days) -> list[Edge]:
     return found
 
 
-def _above(climb: _Climb, node: str, *, seed: bool, area: bool) -> list[str]:
-    """Take what stands above one node; returns what is new."""
+def _above(climb: _Climb, node: str, *, seed: bool) -> list[str]:
+    """Take what stands above one node; returns what is new. Who uses a place or belongs to a unit counts for a seed alone."""
     fresh = []
     for edge in climb.above.get(node, ()):
-        if (area and edge.by not in POSTS) or (edge.by in SEATS and not seed):
+        if edge.by in SEATS and not seed:
             continue
         if edge.standing not in HOLDING:
             climb.elsewhere.append(edge)
