@@ -95,7 +95,7 @@ def pages(server: Server, events: int) -> None:
 
     asked: dict[str, list[str]] = {
         "home": ["/"] * SAMPLES, "activity": ["/activity"] * SAMPLES, "search, whole record": ["/search"] * SAMPLES,
-        "event": one("/E-{:04d}", events), "place (3,000 claims name it)": one("/L-{:04d}", 300),
+        "event": one("/E-{:04d}", events), "event, edited": one("/E-{:04d}/edit", events), "place (3,000 claims name it)": one("/L-{:04d}", 300),
         "source (2,500 claims)": one("/S-{:04d}", 400), "claim": one("/C-{:04d}", events * 10),
         "correct": one("/C-{:04d}/correct", events * 10),
     }  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from amparo.app import importing, opening, people, reading, release
+from amparo.app import correcting, importing, opening, people, reading, release
 from amparo.app.session import Session
 from amparo.protect.gate import Override
 from amparo.record import vocabulary
@@ -105,7 +105,7 @@ def test_a_sealed_name_planted_in_a_claim_does_not_leave(session: Session, tmp_p
     handle = next(s.claim.handle for s in session.record.claims(person="P-0001"))
     text = session.record.claim(handle).claim.text  # type: ignore[union-attr]
     with Session(session.folder, [session.rings["everyday"]]) as everyday:  # with the identities open nobody could write it
-        planted = people.correct(everyday, handle, {"text": f"{text} His name is {name}."}, "planted by a test")
+        planted = correcting.correct(everyday, handle, {"text": f"{text} His name is {name}."}, "planted by a test")
     target = tmp_path / "d.pdf"
     with pytest.raises(release.Refused) as refused:
         release.dossier(session, ASKED, target)
@@ -117,7 +117,7 @@ def test_a_sealed_name_planted_in_a_claim_does_not_leave(session: Session, tmp_p
     assert released["gate"]["passed"] is True
     rows = [row for row in session.record.rows("access@1") if "override" in row[1]]
     assert rows
-    people.correct(session, planted, {"text": text}, "taken back by the test")
+    correcting.correct(session, planted, {"text": text}, "taken back by the test")
     release.dossier(session, ASKED, tmp_path / "clean.pdf")
 
 

@@ -17,7 +17,7 @@ import pytest
 from cli_kit import Shell
 from ledger_kit import NOW, Kit
 
-from amparo.app import care, importing, opening, people, reading, release
+from amparo.app import care, correcting, importing, opening, people, reading, release
 from amparo.app.importing import RowsRefused
 from amparo.app.naming import NameInWords
 from amparo.app.release import Asked, Refused
@@ -133,7 +133,7 @@ def test_officer_grants_a_compartment_of_their_own(case: Path, tmp_path: Path, t
 def test_forger_blanks_the_key_of_an_identity_before_a_dossier(case: Path, tmp_path: Path) -> None:
     """Forty zero bytes in `wraps` do not make the gate forget a name: a key that is gone needs a tombstone."""
     with enter(case, "everyday") as session:  # with the identities open nobody could write the name
-        people.correct(session, talk(session, "P-0001"), {"text": f"{NAME} was taken."}, "slip")
+        correcting.correct(session, talk(session, "P-0001"), {"text": f"{NAME} was taken."}, "slip")
     with enter(case) as session:
         hidden = session.key("identities").compartment
         with pytest.raises(Refused):
@@ -433,8 +433,8 @@ def test_sealed_name_in_a_correction_a_link_or_a_reason(case: Path) -> None:
         claims = [talk(session, "P-0001", text) for text in ("They came.", "They left.")]
         before = session.ledger.ends()
         for act in (
-            lambda: people.correct(session, claims[0], {"text": f"{NAME} came."}, "slip"),
-            lambda: people.correct(session, claims[0], {"text": "He came."}, f"as {NAME} says"),
+            lambda: correcting.correct(session, claims[0], {"text": f"{NAME} came."}, "slip"),
+            lambda: correcting.correct(session, claims[0], {"text": "He came."}, f"as {NAME} says"),
             lambda: people.link(session, "supports", claims[0], claims[1], f"both from {NAME}"),
             lambda: people.give_consent(session, "P-0001", "", {**CONSENT, "how": f"by letter of {NAME}"}),
             lambda: reading.show(session, "P-0001", reason=f"to call {NAME}'s sister"),

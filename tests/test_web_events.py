@@ -146,3 +146,133 @@ def test_acts_are_added_to_events_only(pages: Pages, path: str) -> None:
     """A person, a source and an event that is not there get a refusal, by form and by address."""
     assert pages.ask(path).status in (404, 422)
     assert record(pages, path, once="none").status in (404, 422)
+
+
+# -- the editor -----------------------------------------------------------------------------------------------------------
+
+
+def edited(pages: Pages, event: str, fields: dict[str, str], reason: str = "a slip", **more: str) -> Answer:
+    return pages.ask(f"{event}/edit", {**fields, "reason": reason, **more})
+
+
+def of_event(shell: Shell, event: str, name: str) -> str:
+    """The standing claim of one property."""
+    told = shell.amparo("show", event.strip("/"))
+    return str(next(one["handle"] for one in told["claims"] if one["property"] == name and one["status"] == "current"))
+
+
+def test_the_editor_corrects_several_claims_at_once_and_leaves_the_rest(pages: Pages, shell: Shell) -> None:
+    """Changed rows get a newer claim with the reason, rows that were sent unchanged do not, and the label changes."""
+    event = record(pages, once="edit").headers["location"]
+    kind, day = of_event(shell, event, "event type"), of_event(shell, event, "occurred")
+    shown = pages.ask(f"{event}/edit").text
+    assert f'name="c.{kind}.value"' in shown
+    before = shell.amparo("status")["counts"]["claim"]
+    same = {f"c.{day}.valid": "2017-03", f"c.{day}.text": "The house was searched at night.", f"c.{kind}.value": "raid"}
+    answer = edited(pages, event, same, label="A made-up raid at night", seen="A made-up raid")
+    assert (answer.status, answer.headers["location"]) == (303, event)
+    told = shell.amparo("show", event.strip("/"))
+    assert told["entity"]["label"] == "A made-up raid at night"
+    stands = {one["property"]: one for one in told["claims"] if one["status"] == "current"}
+    assert stands["event type"]["handle"] == kind
+    assert (stands["occurred"]["supersedes"], stands["occurred"]["reason"]) == (day, "a slip")
+    assert stands["occurred"]["text"] == "The house was searched at night."
+    assert shell.amparo("status")["counts"]["claim"] == before + 1
+
+
+def test_who_was_slower_sees_both_versions_and_chooses(pages: Pages, shell: Shell) -> None:
+    """Nothing is recorded before the choice; “theirs” leaves it, “mine” puts the changed field alone on top of theirs."""
+    event = record(pages, once="slow").headers["location"]
+    day, kind = of_event(shell, event, "occurred"), of_event(shell, event, "event type")
+    theirs = shell.amparo("correct", day, "--set", "text=The house was searched twice.", "--reason", "they saw it")["handle"]
+    count = shell.amparo("status")["counts"]["claim"]
+    mine = {f"c.{day}.text": "The house was searched once.", f"c.{day}.valid": "2017-03-04", f"c.{kind}.value": "lull"}
+    shown = edited(pages, event, mine)
+    assert shown.status == 409
+    for words in ("The house was searched.", "The house was searched twice.", "The house was searched once.", "they saw it"):
+        assert words in shown.text, words
+    assert f'name="c.{kind}.value" value="lull"' in shown.text, "what was typed is kept"
+    assert shell.amparo("status")["counts"]["claim"] == count
+    left = edited(pages, event, {f"c.{day}.text": "The house was searched once."}, **{f"choice.{day}": f"theirs {theirs}"})
+    assert left.status == 303 and shell.amparo("status")["counts"]["claim"] == count
+    taken = edited(pages, event, {f"c.{day}.valid": "2017-03-04"}, **{f"choice.{day}": f"mine {theirs}"})
+    assert taken.status == 303, taken.sentence
+    stands = next(one for one in shell.amparo("show", event.strip("/"))["claims"]
+                  if one["property"] == "occurred" and one["status"] == "current")  # fmt: skip
+    assert (stands["supersedes"], stands["valid"], stands["text"]) == (theirs, "2017-03-04", "The house was searched twice.")
+
+
+def test_a_choice_against_another_version_than_the_newest_does_not_count(pages: Pages, shell: Shell) -> None:
+    """Who chose between C-1 and C-2 while C-3 came is asked again."""
+    event = record(pages, once="third").headers["location"]
+    day = of_event(shell, event, "occurred")
+    second = shell.amparo("correct", day, "--set", "text=second", "--reason", "x")["handle"]
+    third = shell.amparo("correct", second, "--set", "text=third", "--reason", "x")["handle"]
+    for choice in (f"mine {second}", f"theirs {second}", "mine", ""):
+        assert edited(pages, event, {f"c.{day}.text": "mine"}, **{f"choice.{day}": choice}).status == 409, choice
+    assert edited(pages, event, {f"c.{day}.text": "third"}).status == 303, "both say the same: nothing to choose"
+    assert of_event(shell, event, "occurred") == third
+
+
+def test_a_label_that_somebody_changed_is_shown_with_both(pages: Pages, shell: Shell) -> None:
+    """The label is asked about like a claim, and the choice holds only against the label that was shown."""
+    event = record(pages, once="label").headers["location"]
+    assert edited(pages, event, {}, label="Theirs", seen="A made-up raid").status == 303
+    shown = edited(pages, event, {}, label="Mine", seen="A made-up raid")
+    assert shown.status == 409 and "Theirs" in shown.text and "Mine" in shown.text
+    choice = f"choice.{event.strip('/')}"
+    assert edited(pages, event, {}, label="Mine", seen="A made-up raid", **{choice: "mine A made-up raid"}).status == 409
+    assert edited(pages, event, {}, label="Mine", seen="A made-up raid", **{choice: "mine Theirs"}).status == 303
+    assert shell.amparo("show", event.strip("/"))["entity"]["label"] == "Mine"
+
+
+def test_what_was_not_changed_is_not_corrected_however_a_form_writes_it(pages: Pages, shell: Shell) -> None:
+    """Line ends of a browser, blanks around, a term by its label, a handle in small letters: the same is the same."""
+    event = record(pages, once="same", text="One line.\nAnother line.").headers["location"]
+    day, kind = of_event(shell, event, "occurred"), of_event(shell, event, "event type")
+    same = {f"c.{day}.text": " One line.\r\nAnother line.\r\n", f"c.{day}.valid": " 2017-03"}
+    same |= {f"c.{kind}.value": "Raid or series of raids"}
+    answer = edited(pages, event, same)
+    assert answer.status == 422 and "says just that already" in answer.sentence, answer.sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [({"value": "dancing"}, "dancing"), ({"valid": "someday"}, "someday"), ({"place": "P-9999"}, "P-9999"),
+     ({"reason": ""}, "reason")],
+)  # fmt: skip
+def test_an_edit_that_does_not_fit_records_nothing(pages: Pages, shell: Shell, change: dict[str, str], sentence: str) -> None:
+    """A term, date or place that is none, and a missing reason, are refused with what was typed kept on the form."""
+    event = record(pages, once=f"bad {sentence}").headers["location"]
+    kind, counts = of_event(shell, event, "event type"), shell.amparo("status")["counts"]
+    fields = {f"c.{kind}.{name}": value for name, value in change.items() if name != "reason"}
+    answer = edited(pages, event, {f"c.{kind}.text": "kept words", **fields}, reason=change.get("reason", "why"))
+    assert answer.status == 422 and sentence in answer.sentence, answer.sentence
+    assert "kept words" in answer.text
+    assert shell.amparo("status")["counts"] == counts
+
+
+def test_what_is_about_another_person_now_is_erased_with_that_person(pages: Pages, shell: Shell) -> None:
+    """A victim corrected to somebody else: the new claim goes when that one is erased, and not with the first."""
+    event = record(pages, once="victim").headers["location"]
+    [act] = shell.amparo("show", event.strip("/"))["parts"]
+    claim = of_event(shell, act, "victim")
+    first = next(one["value"] for one in shell.amparo("show", act)["claims"] if one["handle"] == claim)
+    other = shell.amparo("person", "add", "--unnamed")["handle"]
+    assert edited(pages, event, {f"c.{claim}.value": other, f"c.{claim}.text": "the other one"}).status == 303
+    shell.amparo("erase", first, "--authority", "asked for", "--yes")
+    assert of_event(shell, act, "victim") != claim
+    shell.amparo("erase", other, "--authority", "asked for", "--yes")
+    assert not [one for one in shell.amparo("show", act)["claims"] if one["property"] == "victim"]
+
+
+def test_attack_a_script_in_two_versions_is_words(pages: Pages, shell: Shell) -> None:
+    """Label, text and reason of both versions are shown as they are, and nothing of them runs."""
+    event = record(pages, once="two scripts").headers["location"]
+    day = of_event(shell, event, "occurred")
+    shell.amparo("correct", day, "--set", f"text={SCRIPT}", "--reason", SCRIPT)
+    shown = edited(pages, event, {f"c.{day}.text": SCRIPT + "2", f"c.{day}.valid": SCRIPT}, label=SCRIPT, seen="A made-up raid")
+    assert shown.status in (409, 422)
+    shown = edited(pages, event, {f"c.{day}.text": SCRIPT + "2"}, label=SCRIPT, seen=SCRIPT + "3")
+    assert shown.status == 409
+    assert "<script>document" not in shown.text and "<img src=x" not in shown.text

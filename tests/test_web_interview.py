@@ -123,6 +123,7 @@ def test_a_draft_survives_kill_nine(pages: Pages, shell: Shell) -> None:
     assert SECOND in text
     assert draft in pages.ask("/first-contact").text
     assert draft in pages.ask("/P-0001/interview").text
+    assert draft in pages.ask("/").text
     pages.ask(f"{draft}/discard", {})
 
 
@@ -174,6 +175,7 @@ def test_a_draft_that_was_changed_on_the_disk_does_not_open(opened: Session, pag
         path.write_bytes(bad)
         assert "does not open" in pages.ask(f"/interviews/{id}").sentence
         assert "does not open" in pages.ask("/first-contact").text
+        assert "does not open" in pages.ask("/").text
         with pytest.raises(AmparoError):
             drafts.read(opened, id)
     assert pages.ask(f"/interviews/{id}/discard", {}).status == 303

@@ -191,6 +191,9 @@ def test_an_import_tells_its_refused_rows_and_its_tables(pages: Pages, shell: Sh
     bad = wait(pages, start(pages, "/imports", {"folder": str(folder)})).text
     assert "t&lt;b&gt;.csv" in bad
     assert "nonsense &lt;b&gt;" in bad
+    home = pages.ask("/").text
+    assert "Works that go on, or did not succeed" in home
+    assert "<b>" not in re.sub(r"<b>(?=[A-Z]-\d)", "", home)
     assert "No tables were imported" in pages.ask("/imports").text
     (folder / "t<b>.csv").write_text("key,kind,label\nX1,place,A place\nX2,place,Another\n", "utf-8")
     assert "Imported: " in told(wait(pages, start(pages, "/imports", {"folder": str(folder)})))

@@ -18,7 +18,7 @@ PAGES = ("/", "/search", "/activity", "/P-0001", "/E-0001", "/S-0001", "/A-0001"
          "/imports", "/help", "/jobs", "/names", "/first-contact", "/P-0001/sealed", "/P-0001/consent", "/P-0001/interview",
          "/upload", "/evidence", "/D-0001", "/D-0001/read", "/read/S-0001", "/timeline",
          "/timeline?from=2017&to=2018&lane=event", "/matrix",
-         "/map", "/network", "/network?of=G-0013", "/events/new", "/E-0001/acts")  # fmt: skip
+         "/map", "/network", "/network?of=G-0013", "/events/new", "/E-0001/acts", "/E-0001/edit")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,31 @@ def test_the_same_walk_without_scripts(browser: Any, pages: Pages) -> None:
         page.wait_for_url(f"{pages.base}/unlock")
 
 
+def test_two_versions_are_chosen_from_by_everybody(browser: Any, pages: Pages, example: Shell) -> None:
+    """While an event is edited somebody corrects it: axe finds nothing in the choice, 360 px hold it, and it is recorded."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = browser.new_context(viewport={"width": 360, "height": 800}, bypass_csp=True)
+    page = context.new_page()
+    page.goto(pages.address)
+    page.wait_for_url(f"{pages.base}/")
+    page.goto(f"{pages.base}/E-0002/edit")
+    field = page.locator("textarea[name^='c.C-']").first
+    claim = field.get_attribute("name").split(".")[1]
+    example.amparo("correct", claim, "--set", "text=Theirs, made up by a test.", "--reason", "a better reading")
+    field.fill("Mine, made up by a test.")
+    page.fill("#reason", "clearer")
+    page.get_by_role("button", name="Record the corrections").click()
+    assert page.locator("table").inner_text().count("made up by a test") == 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert [one["id"] for one in Axe().run(page).response["violations"] if one["impact"] in ("serious", "critical")] == []
+    page.get_by_label("Put mine in its place").check()
+    page.get_by_role("button", name="Record what I chose").click()
+    page.wait_for_url(f"{pages.base}/E-0002")
+    assert "Mine, made up by a test." in page.content()
+    context.close()
+
+
 def test_two_escapes_blank_the_screen_and_lock(browser: Any, pages: Pages) -> None:
     """Esc Esc takes everything off the screen at once; then the page asks for the passphrase."""
     with tab(browser, pages) as page:
@@ -112,7 +137,7 @@ def test_two_escapes_blank_the_screen_and_lock(browser: Any, pages: Pages) -> No
         assert "E-0001" in page.content()  # one Esc, or a slow second one, does nothing
         page.keyboard.press("Escape")
         page.keyboard.press("Escape")
-        page.wait_for_url(f"{pages.base}/unlock")
+        page.wait_for_url(f"{pages.base}/unlock", wait_until="commit")
         page.wait_for_selector("#passphrase")
 
 
@@ -121,7 +146,8 @@ def test_a_page_left_open_goes_when_the_workspace_is_locked_elsewhere(browser: A
     with tab(browser, pages) as page:
         page.goto(f"{pages.base}/E-0001")
         example.lock()
-        page.wait_for_url(f"{pages.base}/unlock", timeout=20_000)
+        page.wait_for_url(f"{pages.base}/unlock", timeout=20_000, wait_until="commit")
+        page.wait_for_selector("#passphrase")
 
 
 def test_the_keyboard_suffices(browser: Any, pages: Pages) -> None:

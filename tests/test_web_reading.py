@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import av
+import numpy as np
 import pytest
 from cli_kit import EVERYDAY, IDENTITIES, Shell
 from hypothesis import given, settings
@@ -81,12 +83,26 @@ def sound(seconds: int) -> bytes:
     return out.getvalue()
 
 
+def film(seconds: int) -> bytes:
+    """A grey made-up film, VP8 in WebM, ten pictures a second."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="webm") as file:
+        stream = file.add_stream("libvpx", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for number in range(10 * seconds):
+            picture = np.full((120, 160, 3), number * 4 % 256, np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode())
+    return out.getvalue()
+
+
 FILES = {
     "1.txt": STATEMENT.encode(), "2.pdf": pdf("They were held in Argun", "Nothing is here", "They were held in Argun"),
     "3.wav": sound(20), "5.html": f"<html><body><p>Ten men were held.</p>{SCRIPT}</body></html>".encode(),
     "6.svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "7.bin": b"\x00\x01\x02" * 99,
     "8.srt": b"1\n00:00:01,000 --> 00:00:04,000\nWho took him?\n\n2\n00:00:05,000 --> 00:00:09,500\nThe second regiment.\n",
     "9.txt": b"A white car came. A white car left. Nobody asked why.", EVIL_NAME: b"harmless words",
+    "10.webm": film(6),
 }  # fmt: skip
 
 
@@ -711,6 +727,31 @@ def test_a_region_is_dragged_and_a_time_is_taken_from_the_player(browser: Any, f
         expect(page.locator("[data-player]")).to_have_js_property("seeking", False)
         page.keyboard.press("[")
         assert page.input_value("#start") == "00:00:12.500"
+
+
+@browsing
+def test_a_film_is_played_and_a_stretch_of_it_is_stated_on(browser: Any, fresh: Pages, items: dict[str, str]) -> None:
+    """A sealed film plays from its ranges; [ and ] take a stretch of it, and the claim on it stands in the room."""
+    from playwright.sync_api import expect
+
+    with tab(browser, fresh) as page:
+        page.goto(f"{fresh.base}/{items['10.webm']}/read")
+        player = page.locator("video[data-player]")
+        expect(player).to_have_js_property("videoWidth", 160)
+        page.evaluate("document.querySelector('[data-player]').currentTime = 2")
+        expect(player).to_have_js_property("seeking", False)
+        page.keyboard.press("[")
+        page.evaluate("document.querySelector('[data-player]').currentTime = 4.5")
+        expect(player).to_have_js_property("seeking", False)
+        page.keyboard.press("]")
+        assert (page.input_value("#start"), page.input_value("#end")) == ("00:00:02.000", "00:00:04.500")
+        page.fill("#words-heard", "A grey yard.")
+        page.fill('[name="claim.1.about"]', "P-0001")
+        page.fill('[name="claim.1.property"]', "Statement")
+        page.fill('[name="claim.1.text"]', "On a stretch of film.")
+        page.get_by_role("button", name="Record it").click()
+        page.wait_for_url(re.compile(r"passage=Q-"))
+        expect(page.locator(".passage", has_text="A grey yard.")).to_contain_text("On a stretch of film.")
 
 
 @browsing

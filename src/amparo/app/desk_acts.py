@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from amparo.app import desk_assess, desk_events, desk_items, desk_people, desk_searches, desk_things, marking, people
+from amparo.app import desk_assess, desk_edit, desk_events, desk_items, desk_people, desk_searches, marking, people
 from amparo.app.session import Session
 
 
@@ -19,12 +19,6 @@ class Act:
 
     run: Callable[[Session, Mapping[str, Any]], Any]
     names: bool = False
-
-
-def _correct(session: Session, asked: Mapping[str, Any]) -> str:
-    """Correct the claim ``handle`` by what was ``typed``, for a ``reason``; the new handle."""
-    fields = desk_things.changed_fields(session, asked["handle"], asked["typed"])
-    return people.correct(session, asked["handle"], fields, asked["reason"])
 
 
 def _link(session: Session, asked: Mapping[str, Any]) -> str:
@@ -50,7 +44,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "read back": Act(_read_back),
     "record": Act(desk_people.record),
     "consent": Act(desk_people.consent),
-    "correct": Act(_correct),
+    "edit": Act(desk_edit.save),
     "link": Act(_link),
     "assess": Act(_assess),
     "save search": Act(_save_search),

@@ -8,22 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final
 
-from amparo.app.people import CORRECTABLE
 from amparo.app.reading import NothingThere
 from amparo.app.session import Session
 from amparo.kernel import ids
-from amparo.kernel.errors import BadInput
-from amparo.kernel.i18n import N_
 from amparo.record import ground, vocabulary
 from amparo.record.model import Claim
 from amparo.record.view import CURRENT, StoredClaim
 
 LIMIT: Final = 100
+_VERSIONS: Final = 100  # of one claim that are shown
 _FIELDS: Final = tuple(field.name for field in fields(Claim))
-
-
-class ChangedMeanwhile(BadInput):
-    template = N_("Somebody corrected {handle} while you wrote: it is {newer} now. Look at that one; nothing was changed.")
 
 
 def open_thing(session: Session, handle: str, at: int = 1) -> dict[str, Any]:
@@ -122,8 +116,7 @@ def _claim_page(session: Session, handle: str) -> dict[str, Any]:
     links = record.links(handle)
     ends = {end for link in links for end in (link.of, link.to)} - {handle}
     others = {end: found for end in sorted(ends) if (found := record.claim(end)) is not None}
-    history = record.history(stored.claim.subject, stored.claim.property)
-    line = _line_of(history, stored.claim)
+    line = line_of(session, handle)
     passage = session.testimony.passage(stored.claim.passage) if stored.claim.passage else None
     return {
         "page": "claim",
@@ -131,9 +124,9 @@ def _claim_page(session: Session, handle: str) -> dict[str, Any]:
         "claim": _shown(stored),
         "passage": asdict(passage) if passage else None,
         "links": [{**asdict(link), "other": _other(link, handle, others)} for link in links],
-        "history": [_shown(one) for one in line],
+        "history": [_shown(one) for one in line] if len(line) > 1 else [],
         "assessments": [asdict(one) for one in record.assessments(handle)],
-        "newer": [one.claim.handle for one in history if one.claim.supersedes == handle],
+        "newer": record.corrected_by(handle),
         "labels": _labels(session, [stored, *others.values(), *line]),
     }
 
@@ -143,27 +136,16 @@ def _other(link: Any, handle: str, others: Mapping[str, StoredClaim]) -> dict[st
     return _shown(other) if other else None
 
 
-def _line_of(history: list[StoredClaim], claim: Claim) -> list[StoredClaim]:
-    """The versions of one claim, oldest first: what it superseded and what supersedes it."""
-    line = {claim.handle}
-    for _round in history:
-        before = len(line)
-        for one in history:
-            if one.claim.supersedes in line or any(two.claim.supersedes == one.claim.handle for two in history
-                                                   if two.claim.handle in line):  # fmt: skip
-                line.add(one.claim.handle)
-        if len(line) == before:
+def line_of(session: Session, handle: str) -> list[StoredClaim]:
+    """The versions of one claim, oldest first: what it superseded, itself, and what supersedes it."""
+    record = session.record
+    first = handle
+    for _step in range(_VERSIONS):
+        stored = record.claim(first)
+        if stored is None or not stored.claim.supersedes or record.claim(stored.claim.supersedes) is None:
             break
-    return [one for one in history if one.claim.handle in line] if len(line) > 1 else []
-
-
-def changed_fields(session: Session, handle: str, typed: Mapping[str, str]) -> dict[str, str]:
-    """What a form of one claim changes. Raises NothingThere, ChangedMeanwhile."""
-    stored = session.record.claim(handle)
-    if stored is None:
-        raise NothingThere(what=handle)
-    newer = [one.claim.handle for one in session.record.claims(subject=stored.claim.subject) if one.claim.supersedes == handle]
-    if newer:
-        raise ChangedMeanwhile(handle=handle, newer=", ".join(newer))
-    now = asdict(stored.claim)
-    return {name: typed[name].strip() for name in CORRECTABLE if name in typed and typed[name].strip() != now[name]}
+        first = stored.claim.supersedes
+    line = [first]
+    for one in line:
+        line += [newer for newer in record.corrected_by(one) if newer not in line][: _VERSIONS - len(line)]
+    return [stored for one in line if (stored := record.claim(one)) is not None]

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from amparo.app import desk_assess
+from amparo.app import desk_assess, drafts
 from amparo.app.session import Session, now_ms
 from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadDate
@@ -39,12 +39,17 @@ DONE: Final = {
 
 
 def waiting(session: Session) -> dict[str, Any]:
-    """Contradictions nobody assessed, sources without a basis, consents that end soon, and what the record holds."""
+    """Contradictions nobody assessed, sources without a basis, conversations not recorded yet, consents that end soon, and what
+    the record holds.
+    """
     record = session.record
     open_pairs = desk_assess.waiting(session)
     sources = record.without_basis(_SHOWN)
+    begun, damaged = drafts.listed(session)
     return {
         "counts": record.counts(),
+        "drafts": [{"id": one.id, "person": one.person, "saved": one.saved} for one in begun[:_SHOWN]],
+        "drafts_damaged": len(damaged),
         "unassessed": [asdict(link) for link in open_pairs[:_SHOWN]],
         "unassessed_count": len(open_pairs),
         "sources": [asdict(entity) for entity in sources],

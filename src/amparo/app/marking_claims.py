@@ -43,6 +43,10 @@ class BadClaim(BadInput):
     template = N_("Claim {number}, {field}: {why} Nothing was recorded.")
 
 
+class BadValue(BadInput):
+    template = N_("{property}: {why} Nothing was changed.")
+
+
 class SaidAlready(BadInput):
     template = N_("{claim} says just that on this passage already. Nothing was recorded.")
 
@@ -146,7 +150,7 @@ class _Checker:
         if known.subjects and self._kind(subject, begins) not in known.subjects:
             why = _("“{property}” cannot be said of {handle}.").format(property=_(known.label), handle=subject)
             raise BadClaim(number=number, field=_(_LABELS["property"]), why=why)
-        value = checked("value", lambda text: self._value(known, text, begins), raw.get("value", "").strip())
+        value = checked("value", lambda text: self.value(known, text, begins), raw.get("value", "").strip())
         if not value and known.value not in ("text", "none"):
             need("value")
         text, quoted = self._text(raw)
@@ -191,7 +195,8 @@ class _Checker:
             raise BadClaim(number=number, field=_(_LABELS["property"]), why=why)
         return known
 
-    def _value(self, known: Property, text: str, begins: list[Entity]) -> str:
+    def value(self, known: Property, text: str, begins: list[Entity]) -> str:
+        """As it is recorded. Raises RowProblem."""
         if known.value == "handle":
             return self._thing(text, known.kinds, begins)
         if known.value.startswith("term:"):
@@ -218,11 +223,31 @@ class _Checker:
         for one in (subject, value):
             if any(entity.handle == one and entity.kind == "person" for entity in begins):
                 return one
-            if one.startswith("P-") and ids.is_handle(one):
-                entity = self._session.record.entity(one)
-                if entity is not None and not entity.official:
-                    return one
+        return person_of(self._session, subject, value)
+
+
+def person_of(session: Session, subject: str, value: str) -> str:
+    """The affected person that a claim with these ends tells of; "" for none and for officials."""
+    for one in (subject, value):
+        if one.startswith("P-") and ids.is_handle(one):
+            entity = session.record.entity(one)
+            if entity is not None and not entity.official:
+                return one
+    return ""
+
+
+def value_of(session: Session, known: Property, text: str) -> str:
+    """A corrected value as it is recorded: of the kind the property takes, a term by its id or its label. Raises BadValue."""
+    begins: list[Entity] = []
+    if not text.strip() and known.value in ("text", "none"):
         return ""
+    try:
+        value = _Checker(session, Passage("", "", "", "", "")).value(known, text.strip(), begins) if text.strip() else ""
+    except RowProblem as problem:
+        raise BadValue(property=_(known.label), why=f"{problem} {problem.how()}") from None
+    if begins or not value:
+        raise BadValue(property=_(known.label), why=_("It is empty.") if not value else _("Name what is recorded already."))
+    return value
 
 
 _LABELS: Final = {

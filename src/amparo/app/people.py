@@ -1,4 +1,4 @@
-"""The documenter's day: register a person, record a conversation, consents, corrections, erasures.
+"""The documenter's day: register a person, record a conversation, consents, erasures.
 
 Names pass through here only on their way into the compartment ``identities``; what is returned knows persons by handle.
 """
@@ -23,7 +23,6 @@ from amparo.record.model import (
     LINKS,
     POLARITIES,
     PURPOSES,
-    STANCES,
     VOLUNTARINESS,
     Claim,
     Consent,
@@ -77,18 +76,6 @@ class BadInterview(BadInput):
     template = N_("The interview's field “{field}” {why}.")
 
 
-class Superseded(BadInput):
-    template = N_("{handle} was already corrected by {by}; correct that one.")
-
-
-class NothingCorrected(BadInput):
-    template = N_("{handle} says just that already; nothing was changed. Say with --set what to correct.")
-
-
-class NotSaidOf(BadInput):
-    template = N_("“{property}” cannot be said of {handle}; name what it is about. Nothing was changed.")
-
-
 class NothingToErase(NotFound):
     template = N_("Nothing is recorded under {handle} that could be erased.")
 
@@ -123,7 +110,6 @@ class Interview:
 
 
 _SEARCHED_ELSEWHERE: Final = ("person", "claims", "recording", "recordings")
-CORRECTABLE: Final = ("text", "value", "valid", "place", "subject", "polarity", "access", "voluntariness", "stance", "locator")
 
 
 def interview_from(person: str, form: dict[str, Any], recording: Path | None = None) -> Interview:
@@ -139,14 +125,6 @@ def interview_from(person: str, form: dict[str, Any], recording: Path | None = N
         raise BadInterview(field="consent", why="is not a list of fields and values")
     said = [claim if isinstance(claim, dict) else {"text": str(claim)} for claim in claims]
     return Interview(person, said, recording=recording, **fields)
-
-
-def field_pair(text: str) -> tuple[str, str]:
-    """Split ``field=value`` of a correction. Raises NotOneOf."""
-    name, equals, value = text.partition("=")
-    if not equals or name not in CORRECTABLE:
-        raise NotOneOf(value=text, what="field=value of a claim", choices=", ".join(CORRECTABLE))
-    return name, value
 
 
 def similar_persons(session: Session, names: Iterable[str]) -> list[tuple[str, str]]:
@@ -173,7 +151,8 @@ def add_person(session: Session, identity: Identity, *, anyway: bool = False, un
     return handle
 
 
-def _require(session: Session, handle: str, kind: str = "") -> str:
+def require(session: Session, handle: str, kind: str = "") -> str:
+    """A handle of something that is recorded, of a kind if one is named. Raises BadHandle, UnknownHandle."""
     parsed = ids.parse(handle)
     known = session.record.claim(str(parsed)) if parsed.kind == "claim" else session.record.entity(str(parsed))
     if known is None or (kind and parsed.kind != kind):
@@ -181,7 +160,8 @@ def _require(session: Session, handle: str, kind: str = "") -> str:
     return str(parsed)
 
 
-def _one_of(value: str, choices: Iterable[str], what: str) -> str:
+def one_of(value: str, choices: Iterable[str], what: str) -> str:
+    """The value, if it is one of the choices. Raises NotOneOf."""
     if value not in choices:
         raise NotOneOf(value=value, what=what, choices=", ".join(choices))
     return value
@@ -218,7 +198,7 @@ def record_interview(session: Session, interview: Interview) -> dict[str, Any]:
 
 def check_interview(session: Session, interview: Interview) -> tuple[str, str, list[Claim]]:
     """All that can be wrong with an interview is told before anything is written: (person, day, claims as they were said)."""
-    person = _require(session, interview.person, "person")
+    person = require(session, interview.person, "person")
     if not interview.claims:
         raise NothingSaid
     day = dates.parse(interview.date).text if interview.date else ""
@@ -265,7 +245,7 @@ def _said(session: Session, number: int, raw: dict[str, Any], person: str) -> Cl
             raise BadInterview(field=f"claims, {number}, {name}", why="is not a field of a claim")
     if not str(raw.get("text", "")).strip():
         raise BadInterview(field=f"claims, {number}, text", why="is empty")
-    subject = _require(session, str(raw.get("about") or person))
+    subject = require(session, str(raw.get("about") or person))
     name = str(raw.get("property") or "statement")
     known_property = vocabulary.load().property(name)
     if known_property is None:
@@ -274,12 +254,12 @@ def _said(session: Session, number: int, raw: dict[str, Any], person: str) -> Cl
         raise BadInterview(field=f"claims, {number}, property", why=f"“{name}” cannot be said of {subject}")
     return Claim(
         "", subject, name, str(raw.get("value", "")), str(raw["text"]).strip(),
-        polarity=_one_of(str(raw.get("polarity") or "affirmed"), POLARITIES, "polarity"),
+        polarity=one_of(str(raw.get("polarity") or "affirmed"), POLARITIES, "polarity"),
         valid=dates.parse(str(raw["valid"])).text if raw.get("valid") else "",
-        place=_require(session, str(raw["place"]), "place") if raw.get("place") else "",
+        place=require(session, str(raw["place"]), "place") if raw.get("place") else "",
         speaker=person,
-        access=_one_of(str(raw.get("access") or "direct"), ACCESS, "way of knowing"),
-        voluntariness=_one_of(str(raw.get("voluntariness") or "free"), VOLUNTARINESS, "voluntariness"),
+        access=one_of(str(raw.get("access") or "direct"), ACCESS, "way of knowing"),
+        voluntariness=one_of(str(raw.get("voluntariness") or "free"), VOLUNTARINESS, "voluntariness"),
         stance="allegation", verbatim=bool(raw.get("verbatim", True)), language=str(raw.get("language") or ""), person=person,
     )  # fmt: skip
 
@@ -318,20 +298,20 @@ def _consent(person: str, source: str, raw: dict[str, Any]) -> Consent:
 
     return Consent(
         person, source,
-        [_one_of(value, PURPOSES, "purpose") for value in listed("purposes")],
-        [_one_of(value, AUDIENCES, "audience") for value in listed("audiences")],
+        [one_of(value, PURPOSES, "purpose") for value in listed("purposes")],
+        [one_of(value, AUDIENCES, "audience") for value in listed("audiences")],
         dates.parse(str(raw["until"])).text if raw.get("until") else "",
         bool(raw.get("withdrawn", False)),
-        [_one_of(value, AUDIENCES, "audience") for value in listed("names")],
+        [one_of(value, AUDIENCES, "audience") for value in listed("names")],
         str(raw.get("how") or ""), now_ms(),
     )  # fmt: skip
 
 
 def give_consent(session: Session, person: str, source: str, raw: dict[str, Any]) -> None:
     """Record what a person allows for one source ("" for all), or, with ``withdrawn``, that it is taken back."""
-    person = _require(session, person, "person")
+    person = require(session, person, "person")
     refuse_names(session, {_("way the consent was given"): str(raw.get("how") or "")})
-    source = _require(session, source, "source") if source else ""
+    source = require(session, source, "source") if source else ""
     consent = _consent(person, source, raw)
     if not consent.withdrawn and not (consent.purposes and consent.audiences):
         raise NotOneOf(value="", what="consent without purpose and audience", choices="--purpose and --audience, or --withdraw")
@@ -339,52 +319,10 @@ def give_consent(session: Session, person: str, source: str, raw: dict[str, Any]
         change.put("record", Consent.TYPE, [consent.to_row()])
 
 
-def correct(session: Session, handle: str, fields: dict[str, str], reason: str) -> str:
-    """Make a new claim that supersedes ``handle``, with the reason; the old one stays. Returns the new handle."""
-    handle = _require(session, handle, "claim")
-    old = session.record.claim(handle)
-    assert old is not None
-    if not reason.strip():
-        raise Empty(field="reason")
-    if "text" in fields and not fields["text"].strip():
-        raise Empty(field="text")
-    if old.status == "superseded":
-        newer = [c.claim.handle for c in session.record.claims(subject=old.claim.subject) if c.claim.supersedes == handle]
-        raise Superseded(handle=handle, by=", ".join(newer))
-    _check_corrections(session, old.claim.property, fields)
-    refuse_names(session, {**fields, _("reason"): reason})
-    corrected = replace(old.claim, **fields)  # type: ignore[arg-type]
-    if corrected == old.claim:
-        raise NothingCorrected(handle=handle)
-    if corrected.text != old.claim.text:  # no longer the words that were said: nothing may quote them
-        corrected = replace(corrected, verbatim=False)
-    with session.change() as change:
-        new = replace(
-            corrected, handle=change.allocate("claim"), supersedes=handle, reason=reason.strip(), key="", recorded=now_ms()
-        )
-        change.put("record", Claim.TYPE, [new.to_row()])
-    return new.handle
-
-
-def _check_corrections(session: Session, property: str, fields: dict[str, str]) -> None:
-    if fields.get("valid"):
-        fields["valid"] = dates.parse(fields["valid"]).text
-    for name, kind in (("place", "place"), ("subject", "")):
-        if fields.get(name):
-            fields[name] = _require(session, fields[name], kind)
-    known = vocabulary.load().property(property)
-    subjects = known.subjects if known is not None and fields.get("subject") else ()
-    if subjects and ids.parse(fields["subject"]).kind not in subjects:
-        raise NotSaidOf(property=property, handle=fields["subject"])
-    for name, choices in (("polarity", POLARITIES), ("access", ACCESS), ("voluntariness", VOLUNTARINESS), ("stance", STANCES)):
-        if name in fields:
-            _one_of(fields[name], choices, name)
-
-
 def link(session: Session, kind: str, of: str, to: str, reason: str) -> str:
     """Relate two claims: supports, contradicts, explains, retracts, same origin, undercuts."""
-    _one_of(kind, LINKS, "link")
-    of, to = _require(session, of, "claim"), _require(session, to, "claim")
+    one_of(kind, LINKS, "link")
+    of, to = require(session, of, "claim"), require(session, to, "claim")
     if of == to:
         raise LinkToItself(handle=of)
     if not reason.strip():

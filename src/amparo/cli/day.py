@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from amparo.app import importing, people
+from amparo.app import correcting, importing, people
 from amparo.app.naming import NameInWords
 from amparo.cli.common import names_at_hand, opened, passphrase_option, progress, verb
 from amparo.cli.forms import ask_again, ask_field_again, ask_interview, identity_from, read_form, split_pairs
@@ -216,15 +216,15 @@ def consent(
     multiple=True,
     required=True,
     metavar="FIELD=VALUE",
-    help=_("One of: {fields}. May be given again.").format(fields=", ".join(people.CORRECTABLE)),
+    help=_("One of: {fields}. May be given again.").format(fields=", ".join(correcting.CORRECTABLE)),
 )
 @click.option("--reason", required=True, help=_("Why; it is kept with the correction."))
 @passphrase_option
 @verb
 def correct(handle: str, fields: tuple[str, ...], reason: str, passphrase_fd: int | None, folder: Path | None) -> Result:
-    chosen = dict(people.field_pair(pair) for pair in fields)
+    chosen = dict(correcting.field_pair(pair) for pair in fields)
     with opened(folder, identities=names_at_hand(folder), descriptor=passphrase_fd) as session:
-        new = people.correct(session, handle, chosen, reason)
+        new = correcting.correct(session, handle, chosen, reason)
         data = {"demo": session.demo, "handle": new, "supersedes": handle}
     return data, _("{new} supersedes {old}.").format(new=new, old=handle)
 

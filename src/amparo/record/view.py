@@ -127,6 +127,11 @@ class RecordView(RecordWriter):
             found = [stored for stored in self.claims(subject=subject) if stored.claim.property == property]
         return sorted(found, key=lambda stored: (stored.claim.recorded, _place(stored.claim.handle)))
 
+    def corrected_by(self, handle: str) -> list[str]:
+        """The claims that supersede a claim, in the order of their handles; [] if it stands. Raises BadHandle."""
+        found = self.db.execute("SELECT by FROM marks WHERE target = ? AND by GLOB 'C-*'", (claim_id(handle),))
+        return sorted((by for (by,) in found), key=_place)
+
     def timeline(self, start: str = "", end: str = "") -> Iterator[StoredClaim]:
         """Current claims that have a date, by the day they begin; from and up to a partial date, both included. Masked.
 

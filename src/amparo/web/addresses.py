@@ -1,10 +1,27 @@
-"""Addresses of drawings: what is shown now, with something changed.
+"""Addresses: the parts that look like handles, and those of drawings: what is shown now, with something changed.
 
 Invariant: an address is made of what the page itself accepts; an empty value is left out.
 """
 
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
+
+from starlette.convertors import Convertor, register_url_convertor
+
+
+class HandleConvertor(Convertor[str]):
+    """A part of an address that looks like a handle."""
+
+    regex = "[A-Z]-[0-9-]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("handle", HandleConvertor())
 
 
 def linking(path: str, asked: Mapping[str, str]) -> Callable[..., str]:

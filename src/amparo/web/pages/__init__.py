@@ -7,9 +7,11 @@ from typing import Final
 
 from starlette.routing import Route
 
+import amparo.web.addresses  # noqa: F401  registers the convertor that addresses of handles name
 from amparo.web.pages import (
     assessing,
     dossiers,
+    edits,
     entrance,
     events,
     home,
@@ -31,5 +33,5 @@ from amparo.web.pages import (
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
     *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
-    *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *events.ROUTES, *things.ROUTES,
+    *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *events.ROUTES, *edits.ROUTES, *things.ROUTES,
 ]  # fmt: skip

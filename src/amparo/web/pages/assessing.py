@@ -15,7 +15,7 @@ from amparo.kernel import ids
 from amparo.kernel.errors import AmparoError
 from amparo.record.model import LINKS
 from amparo.web import forms
-from amparo.web.pages.things import HandleConvertor
+from amparo.web.addresses import HandleConvertor
 from amparo.web.render import page, page_number, see
 
 

@@ -7,12 +7,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from amparo.app import desk_work
+from amparo.web.jobs import DONE
+from amparo.web.pages.jobs import address, jobs_of
 from amparo.web.render import page
 
 
 async def home(request: Request) -> Response:
     found = await request.app.state.desk.do(desk_work.waiting)
-    return page(request, "home", {"work": found})
+    works = [(job, address(job)) for job in jobs_of(request).all if job.state != DONE]
+    return page(request, "home", {"work": found, "works": works})
 
 
 async def activity(request: Request) -> Response:

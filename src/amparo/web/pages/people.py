@@ -15,8 +15,8 @@ from amparo.app import desk_people
 from amparo.kernel import ids
 from amparo.kernel.errors import AmparoError
 from amparo.web import forms
+from amparo.web.addresses import HandleConvertor
 from amparo.web.forms import Form
-from amparo.web.pages.things import HandleConvertor
 from amparo.web.render import page, see
 
 _ROWS: Final = {"names": 3, "contacts": 2, "documents": 1}

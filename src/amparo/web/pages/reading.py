@@ -23,7 +23,6 @@ from amparo.record import locators
 from amparo.record.locators import Region, Stretch, Words
 from amparo.web import forms
 from amparo.web.forms import Form
-from amparo.web.pages import things  # noqa: F401  registers the convertor that the addresses name
 from amparo.web.pages.items import ITEM, draw
 from amparo.web.render import page, see
 

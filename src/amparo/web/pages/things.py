@@ -2,31 +2,16 @@
 
 from typing import Any, Final
 
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from amparo.app import desk_things, people, reading
+from amparo.app import correcting, desk_things, reading
 from amparo.kernel.errors import AmparoError
 from amparo.record.model import ACCESS, POLARITIES, STANCES, VOLUNTARINESS
 from amparo.web import forms
+from amparo.web.pages import edits
 from amparo.web.render import page, page_number, see
-
-
-class HandleConvertor(Convertor[str]):
-    """A part of an address that looks like a handle."""
-
-    regex = "[A-Z]-[0-9-]+"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("handle", HandleConvertor())
 
 
 async def thing(request: Request) -> Response:
@@ -46,18 +31,21 @@ async def show_correct(request: Request) -> Response:
     """The form, filled with what the claim says now, or (?as=C-...) with what an earlier version said."""
     found = await request.app.state.desk.do(desk_things.open_thing, request.path_params["handle"])
     earlier = [one for one in found.get("history", ()) if one["handle"] == request.query_params.get("as")]
-    return _form(request, found, {name: earlier[0][name] for name in people.CORRECTABLE} if earlier else {}, "")
+    return _form(request, found, {name: earlier[0][name] for name in correcting.CORRECTABLE} if earlier else {}, "")
 
 
 async def correct(request: Request) -> Response:
-    """A new claim supersedes this one; refused if somebody else was quicker."""
+    """A new claim supersedes this one; if somebody else was quicker, both versions are shown, to choose."""
     form = await forms.read(request)
     handle = request.path_params["handle"]
+    asked = {"rows": {handle: form.values()}, "choices": edits.choices(form), "reason": form["reason"]}
     try:
-        new = await request.app.state.desk.act("correct", handle=handle, typed=form.values(), reason=form["reason"])
+        made = await request.app.state.desk.act("edit", **asked)
     except AmparoError as error:
         return await _correcting(request, form.values(), str(error))
-    return see(f"/{new}")
+    if "conflicts" in made:
+        return edits.conflict(request, form, made["conflicts"], handle)
+    return see(f"/{made['claims'][-1] if made['claims'] else form[edits.CHOICE + handle].rpartition(' ')[2] or handle}")
 
 
 async def _correcting(request: Request, typed: dict[str, str], sentence: str) -> Response:

@@ -4,16 +4,20 @@
 const TWICE = 600; // ms between the two Escs
 const ASK = 10_000; // ms between two questions whether the workspace is still open
 let escaped = -Infinity;
+let leaving = false; // a second way out must not break off the first
 
 /** Take everything off the screen, then go where the passphrase is typed. */
 function blank() {
   document.documentElement.replaceChildren();
-  location.replace("/unlock");
+  if (!leaving) location.replace("/unlock");
+  leaving = true;
 }
 
 function lock() {
-  fetch("/lock", { method: "POST", keepalive: true, redirect: "manual" }).finally(() => location.replace("/unlock"));
   document.documentElement.replaceChildren();
+  if (leaving) return;
+  leaving = true;
+  fetch("/lock", { method: "POST", keepalive: true, redirect: "manual" }).finally(() => location.replace("/unlock"));
 }
 
 function typing(target) {
