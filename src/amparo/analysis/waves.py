@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import hypergeom
 
 from amparo.analysis import waves_sampler
 from amparo.analysis.waves_parts import BadEvents, Events, Prior, Settings, Window, evidence, fit_window, prepare
@@ -34,6 +35,10 @@ SHOWN: Final = 0.5
 LEVEL: Final = 0.9
 REPORTED: Final = 0.5
 """Share of a day's events reported by now below which the day counts as the recent tail."""
+_NARROW: Final = 28
+"""Days that the band of a bound may be wide (or a third of the wave, if that is more) before the bound is called diffuse."""
+_UNEVEN: Final = 0.01
+"""p of Fisher's exact test below which a source tells of more of a wave's events than of the others."""
 _APART: Final = 1.1
 _BUNCHED: Final = 0.02
 _MOST_REFITS: Final = 12
@@ -79,7 +84,13 @@ class Wave:
     why: tuple[Why, ...] = ()
 
     @property
+    def stands(self) -> bool:
+        """A wave, though its bounds may be wide."""
+        return set(self.why) <= {Why.DIFFUSE}
+
+    @property
     def firm(self) -> bool:
+        """A wave with bounds that can be told."""
         return not self.why
 
 
@@ -251,12 +262,22 @@ def _waves(prepared: _Prepared, fit: _Fit) -> list[Wave]:
     rates = np.cumsum(fit.layers, axis=1)
     found: list[Wave] = []
     for low, high in _runs(probability > SHOWN):
-        core = low + int(probability[low : high + 1].argmax())
+        surest = np.flatnonzero(probability[low : high + 1] == probability[low : high + 1].max())
+        core = low + int(surest[len(surest) // 2])
         start, end = _bounds(inside, core)
         held = inside[:, core]
         here = np.take_along_axis(rates[held], fit.states[held][:, [core]].astype(np.int64), axis=1)[:, 0]
         found.append(_wave(prepared, fit, start, end, float(probability[core]), here, rates[held, 0]))
-    return found
+    return _apart(found)
+
+
+def _apart(waves: Sequence[Wave]) -> list[Wave]:
+    """Of waves that share days the surest: a dip of the probability does not make two of one."""
+    kept: list[Wave] = []
+    for wave in sorted(waves, key=lambda one: -one.probability):
+        if all(wave.end < other.start or wave.start > other.end for other in kept):
+            kept.append(wave)
+    return sorted(kept, key=lambda one: one.start)
 
 
 def _wave(
@@ -311,20 +332,38 @@ def _without(
 
 def _judge(wave: Wave, index: int, refits: Sequence[Refit], prepared: _Prepared, fit: _Fit) -> Wave:
     without = {refit.source: refit.probabilities[index] for refit in refits}
-    gone = min(without, key=lambda name: without[name], default="")
+    gone = [name for name, kept in sorted(without.items(), key=lambda one: one[1]) if kept < FIRM]
+    rests = next((name for name in gone if _uneven(wave, name, prepared)), "")
     why: list[Why] = []
     if wave.probability < FIRM:
         why.append(Why.IMPROBABLE)
-    length = wave.end - wave.start + 1
-    wide = max(low_high[1] - low_high[0] for low_high in (wave.start_band, wave.end_band))
-    if wide > max(31, length):
+    if max(_widths(wave)) > _allowed(wave):
         why.append(Why.DIFFUSE)
-    if gone and without[gone] < SHOWN:
+    if rests:
         why.append(Why.SOURCE)
-    middle = (wave.start + wave.end) // 2 - prepared.window.first
-    if fit.reported[middle] < REPORTED:
+    if fit.reported[(wave.start + wave.end) // 2 - prepared.window.first] < REPORTED:
         why.append(Why.TAIL)
-    return replace(wave, without=without, source=gone if Why.SOURCE in why else "", why=tuple(why))
+    return replace(wave, without=without, source=rests, why=tuple(why))
+
+
+def _uneven(wave: Wave, name: str, prepared: _Prepared) -> bool:
+    """True if a source tells of more of a wave's events than of the others, or of more than half of the wave's.
+
+    Of the events whose day is known; Fisher's exact test, one-sided.
+    """
+    days = prepared.days + prepared.window.first
+    inside, told = (days >= wave.start) & (days <= wave.end), prepared.day_source == prepared.sources.index(name)
+    both = int((inside & told).sum())
+    beyond = hypergeom.sf(both - 1, len(days), int(told.sum()), int(inside.sum()))
+    return bool(beyond < _UNEVEN or 2 * both > inside.sum())
+
+
+def _widths(wave: Wave) -> tuple[int, int]:
+    return wave.start_band[1] - wave.start_band[0], wave.end_band[1] - wave.end_band[0]
+
+
+def _allowed(wave: Wave) -> float:
+    return max(_NARROW, (wave.end - wave.start + 1) / 3)
 
 
 def _why(prepared: _Prepared, waves: Sequence[Wave], fit: _Fit, weight: float) -> tuple[Why, ...]:
@@ -337,6 +376,9 @@ def _why(prepared: _Prepared, waves: Sequence[Wave], fit: _Fit, weight: float) -
         why.append(Why.STEADY)
     if fit.apart > _APART:
         why.append(Why.CHAINS)
-    if not any(wave.firm for wave in waves):
+    standing = [wave for wave in waves if wave.stands]
+    if not standing:
         why.append(Why.NO_WAVE)
+    elif np.median([width / _allowed(wave) for wave in standing for width in _widths(wave)]) > 1:
+        why.append(Why.DIFFUSE)
     return tuple(why)

@@ -13,8 +13,10 @@ from amparo.analysis.waves_parts import Events
 FIRST: Final = 735_964
 """1 January 2016, as an ordinal."""
 DAYS: Final = 1_096
-STRONG, SPARSE, VERY_SPARSE = 2.0, 0.6, 0.15
-"""Events a day in a wave, over a background of 0.04: about 335, 129 and 60 events in three years."""
+STRONG, SPARSE, VERY_SPARSE = 335, 129, 60
+"""Events expected in the three years."""
+TIMES: Final = 5.0
+"""How many times the background the rate in a wave is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +29,22 @@ class MadeUp:
 
 
 def three_waves(
-    seed: int, *, rate: float = SPARSE, background: float = 0.04, lengths: tuple[int, ...] = (40, 60, 50),
-    sources: int = 4, delay: float = 0.0, coarse: float = 0.0, after: int = 3_650,
+    seed: int, *, expected: float = SPARSE, times: float = TIMES, lengths: tuple[int, ...] = (40, 60, 50), sources: int = 4,
+    delay: float = 0.0, coarse: float = 0.0, after: int = 3_650,
 ) -> MadeUp:  # fmt: skip
-    """Three years with one wave of each of ``lengths`` days, a quarter of the years' length at least between their middles.
+    """Three years with one wave of each of ``lengths`` days; fewer events are the same population thinned.
 
     Each third of the time holds one wave, at a uniform place, 20 days or more from the third's ends. Events of a day are
     Poisson; each is told by one of ``sources`` at random; it is reported after an exponential delay with a mean of ``delay``
     days, and is not seen if that is later than ``after`` days past the last; ``coarse`` is the share dated by month only.
     """
     generator = np.random.default_rng(seed)
+    background = expected / (DAYS + (times - 1) * sum(lengths))
     daily = np.full(DAYS, background)
     third, true = DAYS // len(lengths), []
     for number, length in enumerate(generator.permutation(np.array(lengths))):
         start = number * third + int(generator.integers(20, max(21, third - int(length) - 20)))
-        daily[start : start + length] = rate
+        daily[start : start + length] = times * background
         true.append((FIRST + start, FIRST + start + int(length) - 1))
     days = np.repeat(np.arange(DAYS), generator.poisson(daily))
     reported = days + np.floor(generator.exponential(delay, len(days)) if delay else np.zeros(len(days))).astype(np.int64)
