@@ -108,11 +108,11 @@ class Refit:
 class Waves:
     """What ``find`` found; ``why`` is empty if at least one wave is firm.
 
-    ``first``, ``last``: the days looked at, as ordinals, T of them. ``counted``: events used, ``spread`` of them without a known
-    day; ``left_out``: outside the days looked at or without bounds. ``probability``: (T,) that the day lies in a wave.
+    ``first``, ``last``: the days looked at, as ordinals, T of them. ``counted``: events used, ``spread`` of them without a
+    known day; ``left_out``: outside the days looked at or without bounds. ``probability``: (T,) that the day lies in a wave.
     ``rate``: (3, T) events a day: low, mean, high. ``counts``: (T,) events, spread ones by their expected place. ``reported``:
-    (T,) share of the day's events reported by now. ``evidence``: log10 of the Bayes factor against a steady rate, nan where
-    it could not be had.
+    (T,) share of the day's events reported by now. ``evidence``: log10 of the Bayes factor against a steady rate, nan where it
+    could not be had.
     """
 
     first: int

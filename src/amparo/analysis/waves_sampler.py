@@ -6,8 +6,9 @@ rate of state s is the sum of the layers 0..s, every layer positive, so that lab
 Model. State z_t, t = 1..T days, is a Markov chain with rows pi_s ~ Dirichlet(prior row s), whose weight lies on staying (the
 explicit self-transition of the sticky HDP-HMM: Fox, Sudderth, Jordan & Willsky 2011, Annals of Applied Statistics 5(2A),
 equation 11, with a given number of states instead of a process). Counts y_t | z_t = s ~ Poisson(e_t u_t lambda_s), where e_t is
-the expected share of day t's events that has been reported by now (Lawless 1994, Canadian Journal of Statistics 22) and u_t = 1,
-or u_t ~ Gamma(r, r), which makes the counts negative binomial. lambda_s = delta_0 + ... + delta_s with delta_j ~ Gamma(a_j, b_j).
+the expected share of day t's events that has been reported by now (Lawless 1994, Canadian Journal of Statistics 22) and u_t =
+1, or u_t ~ Gamma(r, r), which makes the counts negative binomial. lambda_s = delta_0 + ... + delta_s with delta_j ~ Gamma(a_j,
+b_j).
 
 One sweep: e (reverse hazards ~ Beta); the days of events whose day is not known; z by forward filtering and backward sampling
 (Scott 2002, JASA 97(457), section 2.1) with u integrated out; u and r; each state's count split among its layers (a sum of

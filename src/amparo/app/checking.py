@@ -20,7 +20,7 @@ from amparo.kernel import ids
 from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_, _
 from amparo.record import bulk, vocabulary
-from amparo.record.aggregates import Told, places, told_by_property
+from amparo.record.aggregates import Told, told_by_property
 from amparo.record.bulk import Said
 from amparo.record.ground import mask
 from amparo.record.model import AFFIRMED, Link
@@ -33,8 +33,6 @@ from amparo.verify.times import Level
 LEVELS: Final = {"certain": Level.CERTAIN, "probable": Level.PROBABLE, "possible": Level.POSSIBLE}
 _MOST: Final = 10_000  # findings that are kept; all are counted
 _RELATIONS: Final = 500_000
-_PLACES: Final = 100_000
-_DEEP: Final = 12  # places within places
 _EVERY: Final = 500
 
 Progress = Callable[[int, int, str], None]
@@ -88,7 +86,7 @@ def _walk(session: Session, known: Rules, progress: Progress) -> Iterator[Findin
     identities: dict[str, list[Said]] = {}
     for said in _told(session, kin):
         identities.setdefault(said.value, []).append(said)
-    contains = _contains(session)
+    contains = bulk.containing(session.record)
     for number, (person, claims) in enumerate(bulk.by_person(session.record)):
         if number % _EVERY == 0:
             check_stop()
@@ -135,20 +133,6 @@ def _sides(session: Session, known: Rules) -> dict[str, str]:
     accusing = {name for rule in known.undercuts for name in rule.list("accusing")}
     relations = {name for rule in known.undercuts for name in rule.list("relations")}
     return undercutting.sides(_told(session, accusing), _told(session, relations))
-
-
-def _contains(session: Session) -> Callable[[str, str], bool]:
-    """Whether one place lies in another; where the record does not say so, it does not."""
-    wider = {place.handle: place.parent for place in places(session.record, _PLACES)}
-
-    def contains(place: str, other: str) -> bool:
-        for _step in range(_DEEP):
-            if place == other:
-                return True
-            place = wider.get(place, "")
-        return False
-
-    return contains
 
 
 def _related(session: Session, known: Rules) -> Iterator[Finding]:

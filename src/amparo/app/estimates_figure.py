@@ -8,51 +8,18 @@ import math
 import textwrap
 from collections.abc import Sequence
 from typing import Final
-from xml.sax.saxutils import escape
 
 from amparo.analysis.ensemble import Run
 from amparo.app.estimates_words import name, number, sentence, summary
+from amparo.app.figures import FONT, WIDE, Drawing, xml
 from amparo.kernel.i18n import _, language
 
-RIGHT_TO_LEFT: Final = ("ar", "fa", "he", "ur")
-_WIDE: Final = 720
 _MARGIN: Final = 24
 _ROW: Final = 62
 _BAR: Final = 20
 _CHARACTERS: Final = 88
 _TITLE_CHARACTERS: Final = 72
 _LEGEND_CELL: Final = 224
-_FONT: Final = "'Noto Sans','Noto Sans Arabic','DejaVu Sans',sans-serif"
-
-
-class _Drawing:
-    """Collects elements; ``x`` counts from the side where reading begins."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self._rtl = language() in RIGHT_TO_LEFT
-
-    @property
-    def direction(self) -> str:
-        return "rtl" if self._rtl else "ltr"
-
-    def _from(self, x: float, wide: float = 0) -> str:
-        return f"{_WIDE - x - wide if self._rtl else x:.1f}"
-
-    def text(self, x: float, y: float, words: str, *, anchor: str = "start", size: int = 14, bold: bool = False) -> None:
-        weight = ' font-weight="bold"' if bold else ""
-        self.parts.append(
-            f'<text x="{self._from(x)}" y="{y:.1f}" direction="{self.direction}" text-anchor="{anchor}"'
-            f' font-size="{size}"{weight}>{_xml(words)}</text>'
-        )  # fmt: skip
-
-    def box(self, x: float, y: float, wide: float, high: float, fill: str) -> None:
-        self.parts.append(
-            f'<rect x="{self._from(x, wide)}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}" fill="{fill}" stroke="#000"/>'
-        )
-
-    def line(self, x: float, y: float, to: float, wide: float = 1.0, colour: str = "#000") -> None:
-        self.parts.append(f'<path d="M{self._from(x)} {y:.1f}V{to:.1f}" stroke="{colour}" stroke-width="{wide}"/>')
 
 
 def figure(runs: Sequence[Run], observed: int, what: str) -> str:
@@ -60,8 +27,8 @@ def figure(runs: Sequence[Run], observed: int, what: str) -> str:
     ends = [run.estimate.high for run in runs if run.estimate]
     step = _step(max([*ends, observed, 1]))
     top = step * math.ceil(max([*ends, observed, 1]) / step)
-    scale = (_WIDE - 2 * _MARGIN) / top
-    drawing = _Drawing()
+    scale = (WIDE - 2 * _MARGIN) / top
+    drawing = Drawing()
     y = 30.0
     for row in textwrap.wrap(summary(tuple(runs), observed, what), _TITLE_CHARACTERS):
         drawing.text(_MARGIN, y, row, size=14, bold=True)
@@ -75,17 +42,17 @@ def figure(runs: Sequence[Run], observed: int, what: str) -> str:
     told = "; ".join(f"{name(run)}: {sentence(run)}" for run in runs)
     title = _("{what}: documented and estimated").format(what=what)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDE} {high:.0f}" width="{_WIDE}" height="{high:.0f}"'
-        f' role="img" lang="{language()}" aria-labelledby="estimate-title estimate-desc" font-family="{_FONT}">'
-        f'<title id="estimate-title">{_xml(title)}</title>'
-        f'<desc id="estimate-desc">{_xml(summary(tuple(runs), observed, what))} {_xml(told)}.</desc>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {high:.0f}" width="{WIDE}" height="{high:.0f}"'
+        f' role="img" lang="{language()}" aria-labelledby="estimate-title estimate-desc" font-family="{FONT}">'
+        f'<title id="estimate-title">{xml(title)}</title>'
+        f'<desc id="estimate-desc">{xml(summary(tuple(runs), observed, what))} {xml(told)}.</desc>'
         '<defs><pattern id="estimate-hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<rect width="6" height="6" fill="#fff"/><path d="M0 0V6" stroke="#000" stroke-width="2"/></pattern></defs>'
-        f'<rect width="{_WIDE}" height="{high:.0f}" fill="#fff"/>{"".join(drawing.parts)}</svg>\n'
+        f'<rect width="{WIDE}" height="{high:.0f}" fill="#fff"/>{"".join(drawing.parts)}</svg>\n'
     )  # fmt: skip
 
 
-def _row(drawing: _Drawing, run: Run, observed: int, y: float, scale: float) -> float:
+def _row(drawing: Drawing, run: Run, observed: int, y: float, scale: float) -> float:
     """Draw a run; returns where the next one begins."""
     one = run.estimate
     if one is None:
@@ -96,7 +63,7 @@ def _row(drawing: _Drawing, run: Run, observed: int, y: float, scale: float) -> 
         return y + max(_ROW, 36 + 15 * len(reason))
     figures = _("{low} to {high}, middle {point}").format(low=number(one.low), high=number(one.high), point=number(one.point))
     drawing.text(_MARGIN, y + 14, name(run), bold=True, size=13)
-    drawing.text(_WIDE - _MARGIN, y + 14, figures, anchor="end", size=13)
+    drawing.text(WIDE - _MARGIN, y + 14, figures, anchor="end", size=13)
     bar = y + 22
     drawing.box(_MARGIN, bar, observed * scale, _BAR, "#000")
     drawing.box(_MARGIN + one.low * scale, bar, max(1.0, (one.high - one.low) * scale), _BAR, "url(#estimate-hatch)")
@@ -106,8 +73,8 @@ def _row(drawing: _Drawing, run: Run, observed: int, y: float, scale: float) -> 
     return y + _ROW
 
 
-def _axis(drawing: _Drawing, step: float, top: float, end: float, scale: float) -> None:
-    drawing.parts.insert(0, f'<path d="M{_MARGIN} {end:.1f}H{_WIDE - _MARGIN}" stroke="#000"/>')
+def _axis(drawing: Drawing, step: float, top: float, end: float, scale: float) -> None:
+    drawing.parts.insert(0, f'<path d="M{_MARGIN} {end:.1f}H{WIDE - _MARGIN}" stroke="#000"/>')
     for tick in range(round(top / step) + 1):
         x = _MARGIN + tick * step * scale
         drawing.line(x, end, end + 6)
@@ -115,7 +82,7 @@ def _axis(drawing: _Drawing, step: float, top: float, end: float, scale: float) 
         drawing.text(x, end + 20, number(tick * step), anchor=anchor, size=12)
 
 
-def _legend(drawing: _Drawing, y: float) -> float:
+def _legend(drawing: Drawing, y: float) -> float:
     """Draw what the marks mean; returns the drawing's height."""
     words = (_("documented"), _("interval of the total"), _("middle of the estimate"))
     for place, (label, fill) in enumerate(zip(words, ("#000", "url(#estimate-hatch)", ""), strict=True)):
@@ -132,8 +99,3 @@ def _step(largest: float) -> float:
     """A round distance between ticks that gives four to ten of them."""
     power: float = 10.0 ** math.floor(math.log10(largest))
     return max(1.0, next(power * part for part in (0.1, 0.2, 0.25, 0.5, 1, 2) if largest / (power * part) <= 8))
-
-
-def _xml(words: str) -> str:
-    """Words as they may stand in XML 1.0: no control characters."""
-    return escape("".join(letter for letter in words if letter.isprintable()))

@@ -158,8 +158,13 @@ def run_data(run: Run, *, observed: bool = True) -> dict[str, Any]:
         **({"documented": one.observed, "unseen": [max(0.0, round(end - one.observed, 1)) for end in (one.low, one.high)]}
            if observed else {}),
         "diagnostics": {key: round(value, 4) for key, value in one.diagnostics.items()}, "settings": one.settings,
-        **({"trace": _trace(one)} if observed and "chains" in one.settings and not {"tables", "strata"} & set(one.settings) else {}),
+        **({"trace": _trace(one)} if observed and _one_run(one) else {}),
     }  # fmt: skip
+
+
+def _one_run(one: Estimate) -> bool:
+    """Whether its draws are those of chains of one table, and not of several put together."""
+    return "chains" in one.settings and not {"tables", "strata"} & set(one.settings)
 
 
 def _trace(one: Estimate) -> list[list[int]]:

@@ -13,7 +13,7 @@ VERBS: Final = {
     "backup": "workspace", "restore": "workspace", "open": "pages",
     "import": "day", "person": "day", "interview": "day", "consent": "day", "correct": "day", "link": "day", "erase": "day",
     "assess": "assess", "check": "check", "corroborate": "check", "grade": "check", "same": "same", "watchlist": "watchlist",
-    "estimate": "estimate", "patterns": "patterns", "command": "command",
+    "estimate": "estimate", "waves": "waves", "patterns": "patterns", "command": "command",
     "status": "reading", "search": "reading", "show": "reading", "trace": "reading",
     "evidence": "evidence", "capture": "evidence_capture", "dossier": "output",
     "verify": "keeping", "checkpoint": "keeping", "rebuild": "keeping", "demo": "demo",
@@ -25,7 +25,8 @@ SECTIONS: Final = (
     (N_("The documenter's day"), ("person", "interview", "import", "consent", "correct", "link", "assess", "erase")),
     (N_("The evidence room"), ("evidence", "capture")),
     (N_("To read"), ("status", "search", "show", "trace")),
-    (N_("To verify and to analyse"), ("check", "corroborate", "grade", "same", "watchlist", "estimate", "patterns", "command")),
+    (N_("To verify and to analyse"),
+     ("check", "corroborate", "grade", "same", "watchlist", "estimate", "waves", "patterns", "command")),
     (N_("To let out"), ("dossier",)),
     (N_("To keep honest and safe"), ("verify", "checkpoint", "backup", "restore", "rebuild")),
 )

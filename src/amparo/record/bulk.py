@@ -4,17 +4,20 @@ Invariants: the words of a claim and the table of grounds are never read here; m
 group at a time is handed out and a group has a limit.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any, Final, NamedTuple
 
 from amparo.kernel import ids
+from amparo.record.aggregates import places
 from amparo.record.model import AFFIRMED
 from amparo.record.view import RecordView
 
 GROUP: Final = 20_000
 """Claims about one person or thing that are handed out; the first by handle."""
 _PAGE: Final = 20_000
+_PLACES: Final = 100_000
+_DEEP: Final = 12  # places within places
 _COLUMNS: Final = (
     "id, subject, property, value, polarity, valid, place, source, passage, speaker, access, voluntariness, stance, person"
 )
@@ -107,6 +110,20 @@ def one(view: RecordView, handle: str) -> Said | None:
     """A current claim without its words, or None."""
     found = view.db.execute(f"SELECT {_COLUMNS} FROM claims WHERE id = ? AND status = 0", (ids.parse(handle).packed,))
     return _said(found[0]) if found else None
+
+
+def containing(view: RecordView) -> Callable[[str, str], bool]:
+    """Whether one place lies in another, or is it; where the record does not say so, it does not."""
+    wider = {place.handle: place.parent for place in places(view, _PLACES)}
+
+    def contains(place: str, other: str) -> bool:
+        for _step in range(_DEEP):
+            if place == other:
+                return True
+            place = wider.get(place, "")
+        return False
+
+    return contains
 
 
 def _said(row: tuple[Any, ...]) -> Said:
