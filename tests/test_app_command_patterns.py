@@ -215,6 +215,23 @@ def test_attack_persons_of_nested_sequences_are_not_told_by_subtraction() -> Non
     assert [persons for _cases, persons in found.values()].count(None) >= 1
 
 
+def test_attack_a_sequence_is_not_told_beside_a_pair_that_gives_the_rest_away() -> None:
+    """Nine have two acts, of whom one in an unknown order: the eight in order are not told, since the nine may be."""
+    rows = [(case, step) for case in range(9) for step in range(2)]
+    case, step = np.array([*rows, *((other, 0) for other in range(9, 18)), *((other, 1) for other in range(18, 24)),
+                           *((other, 2) for other in range(24, 30))], np.int64).T  # fmt: skip
+    first = np.where(case == 8, 0, 10 * step)
+
+    def listed(days: np.ndarray) -> list[int]:
+        names = [("act", "arrest"), ("act", "torture"), ("act", "killing")]
+        told = pattern_cases.Told(case, step, np.arange(len(case)), days, days + 1, np.ones(30, np.bool_), names,
+                                  [{0}] * len(case), [], 0)  # fmt: skip
+        return [row["cases"] for row in patterns._sequences(told)["listed"]]
+
+    assert listed(10 * step) == [9]
+    assert listed(first) == []
+
+
 def test_means_are_counted_and_a_single_case_is_not_shown(session: Session) -> None:
     """A method of nine of ten cases is one person away from all of them, so its count is not shown; nor is a place of one."""
     found = patterns.patterns(session)
