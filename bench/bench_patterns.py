@@ -8,6 +8,7 @@ both get days that are exact. Where it is not installed, nothing is compared.
 
 import argparse
 import csv
+import importlib
 import json
 import random
 import sys
@@ -116,14 +117,35 @@ def step_mine(size: int, top: int) -> dict[str, object]:
 
 def step_peer(size: int, top: int) -> dict[str, object]:
     """The package prefixspan on the same."""
-    from prefixspan import PrefixSpan
-
     made = sequences(size)
     started = time.perf_counter()
-    miner = PrefixSpan(made)
+    miner = importlib.import_module("prefixspan").PrefixSpan(made)
     miner.minlen, miner.maxlen = 2, 3
     found = miner.topk(top)
     return {"seconds": time.perf_counter() - started, "supports": [(count, list(steps)) for count, steps in found]}
+
+
+def calibration() -> None:
+    """How often the intervals of ``analysis.together`` hold the truth, and how often a told sign is wrong, on made-up pairs."""
+    from amparo.analysis import together
+
+    rng = np.random.default_rng(1)
+    covered, told, wrong = [], 0, 0
+    for _population in range(60):
+        total, mean, spread = int(rng.choice([60, 200, 1000])), float(rng.normal(0.4, 0.3)), abs(float(rng.normal(0.6, 0.3)))
+        truth = rng.normal(mean, spread, 60)
+        one, other = rng.beta(2, 5, (2, 60))
+        odds = np.exp(truth)
+        middle = 1 + (one + other) * (odds - 1)
+        both = (middle - np.sqrt(middle**2 - 4 * odds * (odds - 1) * one * other)) / (2 * (odds - 1))
+        chances = np.stack([both, one - both, other - both, 1 - one - other + both], axis=1)
+        cells = np.array([rng.multinomial(total, chance / chance.sum()) for chance in chances])
+        found = together.fit(cells[:, 0], cells[:, 0] + cells[:, 1], cells[:, 0] + cells[:, 2], total)
+        covered.append(np.mean((found.low <= truth) & (truth <= found.high)))
+        sure = found.s_value <= 0.05
+        told += int(sure.sum())
+        wrong += int(np.sum(sure & ((found.mean > found.common) != (truth > mean))))
+    print(f"together: 95 % intervals cover {np.mean(covered):.1%}; of {told} pairs told, {wrong / max(told, 1):.1%} the other way")
 
 
 def main() -> None:
@@ -140,6 +162,7 @@ def main() -> None:
         print(json.dumps(made))
         return
     print(machine())
+    calibration()
     rows = []
     for step, name in (("mine", "Amparo"), ("peer", "prefixspan")):
         if step == "mine" or module("prefixspan"):

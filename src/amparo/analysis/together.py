@@ -78,7 +78,8 @@ def _components() -> tuple[Floats, Floats, Floats]:
 
 def _below(means: Floats) -> Floats:
     """(grid, components): the part of each grid point's mass that lies below a component's mean."""
-    return np.clip((means - _GRID[:, None]) / (_GRID[1] - _GRID[0]) + 0.5, 0.0, 1.0)
+    part: Floats = np.clip((means - _GRID[:, None]) / (_GRID[1] - _GRID[0]) + 0.5, 0.0, 1.0)
+    return part
 
 
 def _likelihoods(both: NDArray[np.int64], one: NDArray[np.int64], other: NDArray[np.int64], total: int) -> Floats:

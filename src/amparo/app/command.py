@@ -4,11 +4,9 @@ Invariants: persons appear by handle, never by a name, and only as alleged perpe
 them; affected persons and witnesses are never looked up. What is asked of the record is bounded, whatever its size.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
 from amparo.analysis import command as analysis
@@ -18,7 +16,7 @@ from amparo.analysis.tenure import Days
 from amparo.app.desk_remembered import Remembered
 from amparo.app.origins import doubts, origins
 from amparo.app.reading import NothingThere
-from amparo.app.session import Session, require_folder
+from amparo.app.session import Session
 from amparo.app.superiors import superiors
 from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadInput
@@ -27,7 +25,6 @@ from amparo.record import aggregates
 from amparo.record.aggregates import Told
 from amparo.record.model import AFFIRMED, DENIED
 from amparo.record.view import CURRENT, StoredClaim
-from amparo.vault.disk import translated
 
 CENTRES: Final = ("event", "act", "group", "place")
 PERPETRATOR: Final = "perpetrator"
@@ -50,10 +47,6 @@ class NoChainOfCommand(BadInput):
         "A chain of command stands above an event, an act, a unit or a place; {handle} is none of these. Write for instance "
         "`amparo command E-0001`, or `amparo command G-0001 --at 2017-03`."
     )
-
-
-class FigureThere(BadInput):
-    template = N_("There is a file {file} already, and it is left as it is; name one that is not there yet.")
 
 
 @dataclass(slots=True)
@@ -298,19 +291,6 @@ def _day(number: int | None) -> str | None:
 
 def _iso(days: Days) -> list[str | None]:
     return [_day(days[0]), _day(days[1])]
-
-
-def write_figure(session: Session, target: Path, of: str, drawing: str) -> None:
-    """Write a drawing into a file that only its owner reads, and an entry that says so.
-
-    Raises FigureThere, NoFolder, DiskRefused.
-    """
-    require_folder(target)
-    if target.exists():
-        raise FigureThere(file=target.name)
-    session.note_access("chain of command drawn", str(ids.parse(of)), target.name)
-    with translated(target), os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(drawing.encode("utf-8"))
 
 
 def surest(edges: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

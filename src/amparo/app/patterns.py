@@ -111,6 +111,8 @@ def _sequences(told: Told) -> dict[str, Any]:
     lines = []
     for place in sorted(kept):
         one = found[place]
+        if not _beside_pairs(one, having, told.cases):
+            continue
         mask = np.isin(told.case[rows], one.cases) & np.isin(told.trait[rows], one.steps)
         lines.append({
             "traits": [_shown(told.traits[step]) for step in one.steps], "cases": one.support,
@@ -119,6 +121,16 @@ def _sequences(told: Told) -> dict[str, Any]:
             "origins": _origins(told, np.unique(told.act[rows[mask]]).tolist()),
         })  # fmt: skip
     return {"listed": lines, "steps_left_out": left_out, **cases.orders()}
+
+
+def _beside_pairs(one: mining.Sequence, having: list[Ints], total: int) -> bool:
+    """True if a sequence's count may be shown beside how many have two of its steps, which ``together`` may tell."""
+    for first, second in itertools.combinations(sorted(set(one.steps)), 2):
+        both = len(np.intersect1d(having[first], having[second], assume_unique=True))
+        told = suppress.pair(both, len(having[first]), len(having[second]), total)
+        if told and not suppress.safe(both - one.support):
+            return False
+    return True
 
 
 def _nested(single: list[Counted], found: list[Counted], total: int) -> set[int]:
@@ -162,7 +174,7 @@ def _together(told: Told) -> dict[str, Any]:
     table = np.zeros((told.cases, len(shown)), np.float32)
     for column, number in enumerate(shown):
         table[having[number], column] = 1
-    counts = (table.T @ table).astype(np.int64) if told.cases <= 1 << 24 else np.zeros((0, 0), np.int64)
+    counts = (table.T @ table).astype(np.int64)  # exact up to 2^24 cases
     found = [
         (one, other) for one, other in itertools.combinations(range(len(counts)), 2)
         if suppress.pair(int(counts[one, other]), int(counts[one, one]), int(counts[other, other]), told.cases)

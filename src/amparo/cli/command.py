@@ -9,8 +9,10 @@ import click
 from amparo.analysis.command import RELATIONS
 from amparo.app import command as app
 from amparo.app.command_figure import figure as drawn
+from amparo.app.command_release import write_figure
 from amparo.cli.common import opened, passphrase_option, verb
 from amparo.kernel.i18n import _, language
+from amparo.record.model import AUDIENCES, PURPOSES
 from amparo.record.vocabulary import load
 
 Result = tuple[dict[str, Any], str]
@@ -27,14 +29,19 @@ _RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
 @click.argument("handle")
 @click.option("--at", default="", metavar="DATE", help=_("A partial date to look at, instead of the act's own."))
 @click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE",
-              help=_("Draw it as SVG into a file that is not there yet."))  # fmt: skip
+              help=_("Draw it as SVG into a file that is not there yet, through the gate."))  # fmt: skip
+@click.option("--purpose", type=click.Choice(PURPOSES), default="record", show_default=True, help=_("What the drawing is for."))
+@click.option("--audience", type=click.Choice(AUDIENCES), default="team", show_default=True, help=_("Who will see it."))
 @passphrase_option
 @verb
-def command(handle: str, at: str, figure: Path | None, passphrase_fd: int | None, folder: Path | None) -> Result:
-    with opened(folder, descriptor=passphrase_fd) as session:
+def command(
+    handle: str, at: str, figure: Path | None, purpose: str, audience: str, passphrase_fd: int | None, folder: Path | None
+) -> Result:
+    with opened(folder, identities=figure is not None, descriptor=passphrase_fd) as session:
         data = app.command(session, handle, at=at)
         if figure is not None:
-            app.write_figure(session, figure, handle, drawn(data, mirrored=language() in _RIGHT_TO_LEFT))
+            drawing = drawn(data, mirrored=language() in _RIGHT_TO_LEFT)
+            data["sha256"] = write_figure(session, figure, data, drawing, purpose=purpose, audience=audience)
             data["figure"] = str(figure)
     return data, "\n".join(_text(data))
 
