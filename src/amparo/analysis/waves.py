@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from amparo.analysis import waves_sampler
-from amparo.analysis.waves_parts import BadEvents, Events, Prior, Settings, Window, evidence, fit_window, prepare
+from amparo.analysis.waves_parts import BadEvents, Events, Prior, Settings, evidence, fit_window, prepare
 from amparo.analysis.waves_parts import Prepared as _Prepared
 
 __all__ = ["BadEvents", "Events", "Prior", "Refit", "Settings", "Wave", "Waves", "Why", "find"]

@@ -113,7 +113,8 @@ class Prior:
 
     def layers(self, prepared: "Prepared", k: int) -> tuple[Floats, Floats]:
         """Gamma prior (shape, inverse scale) of the k layers, on the scale of the mean rate: weak for the background, shape 2
-        for each step above it, so that a step is not nothing."""
+        for each step above it, so that a step is not nothing.
+        """
         mean = max(prepared.number, 1) / len(prepared.exact)
         step = (self.times - 1) * mean / max(1, k - 1)
         shape = np.array([1.0] + [2.0] * (k - 1))
@@ -123,7 +124,8 @@ class Prior:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How much is computed: ``states`` (2: background and wave; more: waves of several heights), chains, sweeps, and which
-    counts: "auto" fits Poisson, and negative binomial where the days are more uneven than Poisson allows."""
+    counts: "auto" fits Poisson, and negative binomial where the days are more uneven than Poisson allows.
+    """
 
     states: int = 2
     chains: int = 4
@@ -235,7 +237,7 @@ def _delays(days: Ints, reported: Ints, window: Window, length: int) -> Delays:
 def evidence(
     prepared: Prepared, prior: Prior, reported: Floats, layers: Floats, moves: Floats, sizes: Floats, seed: int
 ) -> float:
-    """log of the marginal likelihood of the events whose day is known (without factorials), by importance sampling.
+    """Log of the marginal likelihood of the events whose day is known (without factorials), by importance sampling.
 
     Proposal: a Student t (5 degrees) in log layers, log ratios of transitions and log size, placed where the draws
     (n, k), (n, k, k), (n,) lie, half as wide again.

@@ -253,6 +253,22 @@ def check(session: Session, asked: Mapping[str, Any], progress: Progress) -> Tol
     return Told(sentence.format(n=total), [], checking.data(found))
 
 
+def look_for_waves(session: Session, asked: Mapping[str, Any], progress: Progress) -> Told:
+    """Stretches in which more was documented than before and after."""
+    from amparo.app import waves, waves_figure, waves_words
+
+    def told(done: int, total: int) -> None:
+        session.keep_alive()
+        progress(done, total, _("Looking for waves"))
+
+    counted = waves.count(session, acts=asked["acts"], place=asked["place"], progress=told)
+    found = waves.look(counted, since=asked["since"], until=asked["until"], progress=told)
+    return Told(waves_words.summary(found), [], {
+        "drawn": waves_figure.figure(found), "months": waves_figure.months(found),
+        "sections": waves_words.data(found, counted)["sections"],
+    })  # fmt: skip
+
+
 JOBS: Final[Mapping[str, Kind]] = {
     "verify": Kind(N_("Verification"), verify, lambda asked: bool(asked.get("identities"))),
     "checkpoint": Kind(N_("Checkpoint"), checkpoint),
@@ -263,6 +279,7 @@ JOBS: Final[Mapping[str, Kind]] = {
     "alike": Kind(N_("Files that are like each other"), alike),
     "proofs": Kind(N_("Proofs of one file's time"), proofs),
     "estimate": Kind(N_("Estimate of the unseen"), estimate),
+    "waves": Kind(N_("Waves"), look_for_waves),
     "check": Kind(N_("Look for contradictions"), check),
     "like": Kind(N_("Files that are like one"), like),
 }

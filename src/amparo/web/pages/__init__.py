@@ -31,11 +31,12 @@ from amparo.web.pages import (
     things,
     timeline,
     uploads,
+    waving,
 )
 
 ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
     *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
     *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *commanding.ROUTES, *patterns.ROUTES, *estimating.ROUTES,
-    *events.ROUTES, *edits.ROUTES, *things.ROUTES,
+    *waving.ROUTES, *events.ROUTES, *edits.ROUTES, *things.ROUTES,
 ]  # fmt: skip

@@ -5,6 +5,7 @@ Invariant: looking at a work, also again and again, is no use of the keys; a wor
 
 from typing import Final
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -36,7 +37,8 @@ async def job(request: Request) -> Response:
     found = jobs_of(request).get(request.path_params["id"])
     if found.name in _OWN_PAGE:
         return see(address(found))
-    return page(request, "job", {"job": found})
+    drawn = Markup(found.data.get("drawn", ""))  # noqa: S704  our own figure, in which every word is escaped
+    return page(request, "job", {"job": found, "drawn": drawn})
 
 
 async def state(request: Request) -> Response:
