@@ -71,7 +71,7 @@ def test_decisions_are_claims_and_nobody_is_merged(session):
 
 
 def test_decisions_may_not_contradict_each_other(session):
-    """By a chain of decisions one person and by another two: the second is refused with both handles, and nothing is written."""
+    """By a chain of decisions one person, by another two: the later is refused, with both handles, and nothing is written."""
     made = [same.decide(session, "P-0001", "P-0003", same=True, why="one number"),
             same.decide(session, "P-0003", "P-0004", same=True, why="one number")]  # fmt: skip
     before = session.record.counts()

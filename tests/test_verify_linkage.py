@@ -21,7 +21,7 @@ from amparo.verify.generated import generate
 from amparo.verify.linkage import InMemory, link
 from amparo.verify.reports import NAME_PARTS, Report, span, table
 
-COUNT = 1500
+COUNT = 900
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def _shares(found, person):
 
 
 def test_reports_of_one_person_come_together(made, linked):
-    """Trained on nothing but the generated reports themselves, clusters are right in 99 % of their pairs and find 93 % of all."""
+    """Trained on the generated reports alone, clusters are right in 99 % of their pairs and find 93 % of all."""
     pairs, _model = linked
     precision, recall = _shares(cluster(graph(COUNT, pairs.left, pairs.right, pairs.weight - 3.3)), made.person)
     assert precision >= 0.99
@@ -59,7 +59,7 @@ def test_every_weight_is_the_sum_of_its_reasons(linked):
     """What is shown for each field, for siblings and for chance adds up to the weight, for every pair."""
     pairs, _model = linked
     assert np.abs(pairs.parts.sum(axis=1, dtype=float) + pairs.shares.prior - pairs.weight).max() < 1e-6
-    for at in range(0, len(pairs.left), 97):
+    for at in range(0, len(pairs.left), 37):
         assert abs(sum(one.weight for one in reasons(pairs, at)) - pairs.weight[at]) < 0.2  # each is rounded to a hundredth
         assert "given name" in sentence(reasons(pairs, at)) or pairs.levels[at, 0] < 0
 
@@ -79,7 +79,7 @@ def test_the_weights_are_splinks(columns, linked):
     start = np.log2((1 / COUNT) / (1 - 1 / COUNT))
     theirs = {tuple(sorted((row["unique_id_l"], row["unique_id_r"]))): row["match_weight"] - start for row in rows}
     common = theirs.keys() & ours.keys()
-    assert len(common) > 1000
+    assert len(common) > 500
     assert max(abs(theirs[pair] - ours[pair]) for pair in common) < 1e-3
 
 
@@ -88,28 +88,29 @@ def test_the_same_seed_gives_the_same_figures(columns, linked):
     again, model = link(columns, seed=1)
     assert (again.left == linked[0].left).all()
     assert (again.right == linked[0].right).all()
-    assert np.abs(again.weight - linked[0].weight).max() < 1e-6
+    assert (again.weight == linked[0].weight).all()
     assert all(0 < level["m_probability"] <= 1 for one in model["comparisons"] for level in one["comparison_levels"][1:])
 
 
 def test_a_model_holds_no_value_of_any_report(made, linked):
     """Trained settings, which may be kept, contain no name and no place of the reports they were trained on."""
     text = repr(linked[1])
-    assert not [part for one in made.reports for part in (one.given, one.family, one.place) if len(part) > 3 and f"'{part}'" in text]
+    parts = {part for one in made.reports for part in (one.given, one.family, one.place) if len(part) > 3}
+    assert not [part for part in parts if f"'{part}'" in text]
 
 
 def test_siblings_struck_by_one_event_stay_two_persons():
     """Brothers who share father, grandfather, family, place and day of death are not one person; one of them told twice is."""
-    made = generate(1200, 9)
+    made = generate(700, 9)
     house = {"father": "Danuko", "grandfather": "Mirasho", "family": "Tulvarov", "place": "place 5", "region": "region 0",
              "day": (735_700, 735_700), "sex": "m"}  # fmt: skip
     added = [Report(source="a", given="Kelimat", **house), Report(source="b", given="Zubroda", **house),
              Report(source="c", given="Kelimat", **house)]  # fmt: skip
     pairs, _model = link(table([*made.reports, *added]), seed=1)
     weight = {(a, b): w for a, b, w in zip(pairs.left.tolist(), pairs.right.tolist(), pairs.weight, strict=True)}
-    assert weight[1200, 1202] > 7
-    assert weight.get((1200, 1201), -99) < 0
-    assert weight.get((1201, 1202), -99) < 0
+    assert weight[700, 702] > 7
+    assert weight.get((700, 701), -99) < 0
+    assert weight.get((701, 702), -99) < 0
 
 
 def test_duckdb_can_reach_neither_disk_nor_network(tmp_path):
