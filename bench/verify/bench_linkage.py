@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 import openpyxl
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 from harness import goal, machine, module
 from harness import table as printed
 from numpy.typing import NDArray
