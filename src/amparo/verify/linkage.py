@@ -31,7 +31,7 @@ Model = dict[str, Any]
 """Splink's settings as a dictionary, trained; numbers and SQL only."""
 
 PAIRS_EACH: Final = 400  # pairs looked at for each report, at most, as long as there are few reports
-MOST_PAIRS: Final = 20_000_000
+MOST_PAIRS: Final = 30_000_000
 _FLOOR: Final = -12.0  # weights below are not kept: odds of one in four thousand
 _LEAST_FREQUENCY: Final = 1e-6
 
