@@ -22,7 +22,7 @@ NAMES = ("Moromir", "Moromyr", "Deshenkat", "Vilado", "Hanurot", "Zubroda")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made: Path = tmp_path_factory.mktemp("same") / "case"
     opening.create(made, *SECRETS, cost=Cost(64, 1, 1))
     with _open(made) as session:
@@ -37,12 +37,12 @@ def _open(folder: Path, *kinds: str) -> Session:
 
 
 @pytest.fixture
-def session(folder) -> Iterator[Session]:
+def session(folder: Path) -> Iterator[Session]:
     with _open(folder) as opened:
         yield opened
 
 
-def test_decisions_are_claims_and_nobody_is_merged(session):
+def test_decisions_are_claims_and_nobody_is_merged(session: Session) -> None:
     """Two spellings are found, decided against, undone: each a claim; both handles stay, and no answer holds a name."""
     found = same_compare.find(session)
     assert {"P-0001", "P-0002"} <= {handle for one in found["clusters"] for handle in one["persons"]}
@@ -70,8 +70,8 @@ def test_decisions_are_claims_and_nobody_is_merged(session):
     assert not [name for name in NAMES if name.lower() in said]
 
 
-def test_decisions_may_not_contradict_each_other(session):
-    """By a chain of decisions one person and by another two: the second is refused with both handles, and nothing is written."""
+def test_decisions_may_not_contradict_each_other(session: Session) -> None:
+    """By a chain of decisions one person, by another two: the later is refused, with both handles, and nothing is written."""
     made = [same.decide(session, "P-0001", "P-0003", same=True, why="one number"),
             same.decide(session, "P-0003", "P-0004", same=True, why="one number")]  # fmt: skip
     before = session.record.counts()
@@ -85,7 +85,7 @@ def test_decisions_may_not_contradict_each_other(session):
         same.undo(session, decision, "misread")
 
 
-def test_what_a_source_denies_is_kept_apart(session):
+def test_what_a_source_denies_is_kept_apart(session: Session) -> None:
     """A source's claim that two are not the same person keeps them apart until somebody here decides otherwise."""
     with session.change() as change:
         said = Claim(change.allocate("claim"), "P-0001", same.PROPERTY, "P-0002", polarity="denied", source="S-0001")
@@ -97,7 +97,7 @@ def test_what_a_source_denies_is_kept_apart(session):
     same.undo(session, made, "misread")
 
 
-def test_what_is_wrong_is_said(session):
+def test_what_is_wrong_is_said(session: Session) -> None:
     """One handle twice, an unknown one, a sealed name in the reason, and no reason are refused before anything is written."""
     for error, arguments, why in (
         (SamePersonTwice, ("P-0001", "P-1"), "x"), (UnknownHandle, ("P-0001", "P-0099"), "x"),
@@ -107,7 +107,7 @@ def test_what_is_wrong_is_said(session):
             same.decide(session, *arguments, same=True, why=why)
 
 
-def test_every_comparison_leaves_an_entry(session):
+def test_every_comparison_leaves_an_entry(session: Session) -> None:
     """That sealed names were compared is written down before it is done, and what is sealed is shown only with a reason."""
     before = len(session.record.rows("access@1"))
     shown = same_compare.show(session, "P-0001", "P-0002")
@@ -116,13 +116,13 @@ def test_every_comparison_leaves_an_entry(session):
     assert same_compare.show(session, "P-0001", "P-0002", reason="to tell them apart")["sealed"]["P-0001"]["names"]
 
 
-def test_names_are_compared_only_by_who_holds_the_key(folder):
+def test_names_are_compared_only_by_who_holds_the_key(folder: Path) -> None:
     """With the identities locked nothing is compared."""
     with _open(folder, "everyday") as session, pytest.raises(CompartmentLocked):
         same_compare.find(session)
 
 
-def test_a_seized_disk_shows_no_name_that_was_compared(tmp_path):
+def test_a_seized_disk_shows_no_name_that_was_compared(tmp_path: Path) -> None:
     """After a find through the real command line, no file of workspace, home or temporary folder holds a part of a name."""
     shell = Shell(tmp_path, tmp_path / "workspace")
     shell.init()

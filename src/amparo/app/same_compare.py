@@ -1,8 +1,8 @@
 """The same person? Registered persons compared by their sealed names and by what the record tells of them.
 
 Invariants: names are compared in memory alone, by whoever holds the key of ``identities``; what leaves here are handles,
-words of agreement and weights. Nobody is merged. Grounds are no field of the comparison, and everything of the record is read
-masked.
+words of agreement and weights. Nobody is merged. Grounds are no field of the comparison, and everything of the
+record is read masked.
 """
 
 from collections.abc import Callable, Iterable, Iterator

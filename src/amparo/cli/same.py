@@ -127,16 +127,17 @@ def show(one: str, two: str, reason: str, passphrase_fd: int | None, folder: Pat
 )
 @click.argument("one")
 @click.argument("two")
-@click.option("--same/--different", "is_same", default=None, help=_("The same person, or two."))
+@click.option("--same", "said", flag_value="same", help=_("They are the same person."))
+@click.option("--different", "said", flag_value="different", help=_("They are two persons."))
 @click.option("--why", required=True, help=_("The reason, without names."))
 @passphrase_option
 @verb
-def decide(one: str, two: str, is_same: bool | None, why: str, passphrase_fd: int | None, folder: Path | None) -> Result:
-    if is_same is None:
+def decide(one: str, two: str, said: str | None, why: str, passphrase_fd: int | None, folder: Path | None) -> Result:
+    if said is None:
         raise click.UsageError(_("Say --same or --different."))
     with opened(folder, identities=names_at_hand(folder), descriptor=passphrase_fd) as session:
-        handle = app.decide(session, one, two, same=is_same, why=why)
-        data = {"demo": session.demo, "handle": handle, "persons": sorted((one, two)), "same": is_same}
+        handle = app.decide(session, one, two, same=said == "same", why=why)
+        data = {"demo": session.demo, "handle": handle, "persons": sorted((one, two)), "same": said == "same"}
     return data, _("Recorded: {handle}. Undo it with `amparo same undo {handle}`.").format(handle=handle)
 
 

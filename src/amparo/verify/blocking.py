@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 from numpy.typing import NDArray
@@ -152,10 +153,14 @@ def _joined(codes: Mapping[str, Codes], names: Sequence[str], start: Codes | Non
             continue
         mixed = joined * (int(values.max(initial=0)) + 2) + values + 1
         mixed[(joined < 0) | (none & (not missing))] = -1
-        _, mixed_codes = np.unique(mixed, return_inverse=True)
-        joined = np.where(mixed < 0, -1, mixed_codes.astype(np.int64))
+        joined = _dense(mixed)
     assert joined is not None
     return joined
+
+
+def _dense(values: Codes) -> Codes:
+    """The same distinctions by numbers from 0, in the order of their first rows; -1 stays."""
+    return np.where(values < 0, -1, np.asarray(pd.factorize(values)[0], np.int64))
 
 
 def _sizes(joined: Codes) -> Codes:
@@ -187,9 +192,7 @@ def _divided(codes: Mapping[str, Codes], rule: Rule, share: int) -> tuple[Codes,
         large = np.zeros(len(joined), bool)
         large[joined >= 0] = sizes[joined[joined >= 0]] > max(_largest(sizes, share // 2), 2)
         finer = _joined(codes, (column,), start=joined, missing=True)
-        joined = np.where(large, finer + len(sizes), joined)
-        _, again = np.unique(joined, return_inverse=True)
-        joined = np.where(joined < 0, -1, again.astype(np.int64))
+        joined = _dense(np.where(large, finer + len(sizes), joined))
     sizes = _sizes(joined)
     limit = _largest(sizes, share)
     dropped = sizes[sizes > limit]

@@ -23,8 +23,8 @@ Measure = Callable[[NDArray[np.int64], NDArray[np.int64]], Levels]
 
 _FROM: Final = 300  # reports; with fewer the stated weights are used
 _LEAST: Final = 100  # pairs that a key must propose to teach anything
-_MOST: Final = 300_000
-_RANDOM: Final = 1_000_000
+_MOST: Final = 100_000
+_RANDOM: Final = 500_000
 _PRIOR: Final = 20.0  # pairs that the stated weights count for
 _ROUNDS: Final = 60
 _LESSONS: Final[Sequence[tuple[str, tuple[str, ...]]]] = (
