@@ -2,7 +2,7 @@
 
     python bench/verify/bench_names.py bench --cases cases.csv [--peer /path/to/python]   # name_bench of nomenklatura (MIT)
     python bench/verify/bench_names.py roman [--peer /path/to/python]                     # that Python has the package iuliia too
-    python bench/verify/bench_names.py arabic --old 2024-03.csv --new 2024-08.csv [--dictionary ar_en.csv] [--held-out]
+    python bench/verify/bench_names.py arabic --old 2024-03.csv --new 2024-08.csv [--dictionary ar_en.csv] [--births] [--held-out]
 
 ``arabic`` links two editions of a public list in Arabic letters (columns id, name_ar_raw) by the names alone; the list's own
 numbers say who is who. With --dictionary (Arabic word, English word) the old edition is first written in English word by word.
@@ -140,15 +140,16 @@ def half(number: str) -> bool:
     return hashlib.sha256(f"amparo held out {number}".encode()).digest()[0] % 2 == 1
 
 
-def read_list(path: Path, *, held_out: bool) -> dict[str, str]:
-    """Number -> name, of one half; rows without a number are left out, of doubled numbers the first counts."""
+def read_list(path: Path, *, held_out: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Number -> name and number -> date of birth, of one half; of doubled numbers the first counts."""
     with path.open(encoding="utf-8-sig") as file:
-        rows = [(row["id"].strip(), row["name_ar_raw"].strip()) for row in csv.DictReader(file)]
+        rows = [(row["id"].strip(), row["name_ar_raw"].strip(), row.get("dob", "").strip()) for row in csv.DictReader(file)]
     kept: dict[str, str] = {}
-    for number, name in rows:
-        if number and name and half(number) == held_out:
-            kept.setdefault(number, name)
-    return kept
+    born: dict[str, str] = {}
+    for number, name, birth in rows:
+        if number and name and half(number) == held_out and number not in kept:
+            kept[number], born[number] = name, birth
+    return kept, born
 
 
 def in_english(name: str, words: dict[str, str]) -> str:
@@ -157,7 +158,7 @@ def in_english(name: str, words: dict[str, str]) -> str:
     return " ".join(found) if all(found) else ""
 
 
-def linked(old: dict[str, str], new: dict[str, str]) -> list[tuple[float, str, str]]:
+def linked(old: dict[str, str], new: dict[str, str], births: tuple[dict[str, str], dict[str, str]] | None) -> list[tuple[float, str, str]]:
     """(score, old, new), one to one, best first: candidates by rare shared skeletons, then greedy."""
     names = {number: parse(name) for number, name in new.items()}
     postings: dict[str, list[str]] = defaultdict(list)
@@ -172,7 +173,10 @@ def linked(old: dict[str, str], new: dict[str, str]) -> list[tuple[float, str, s
             for other in postings.get(key, ()):
                 shared[other] += math.log(len(names) / len(postings[key]))
         for other in sorted(shared, key=lambda one: -shared[one])[:30]:
-            scored.append((compare(name, names[other]).total, shared[other], number, other))
+            score = compare(name, names[other]).total
+            if births and births[0][number] and births[1][other]:  # another date of birth: another person, or a slip of the pen
+                score *= 1.0 if births[0][number] == births[1][other] else 0.8
+            scored.append((score, shared[other], number, other))
     scored.sort(reverse=True)
     out: list[tuple[float, str, str]] = []
     used_old: set[str] = set()
@@ -185,8 +189,9 @@ def linked(old: dict[str, str], new: dict[str, str]) -> list[tuple[float, str, s
     return out
 
 
-def arabic(old_path: Path, new_path: Path, dictionary: Path | None, *, held_out: bool) -> None:
-    old, new = read_list(old_path, held_out=held_out), read_list(new_path, held_out=held_out)
+def arabic(old_path: Path, new_path: Path, dictionary: Path | None, *, held_out: bool, births: bool) -> None:
+    old, old_born = read_list(old_path, held_out=held_out)
+    new, new_born = read_list(new_path, held_out=held_out)
     if dictionary:
         with dictionary.open(encoding="utf-8-sig") as file:
             words = {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) > 1}
@@ -195,7 +200,7 @@ def arabic(old_path: Path, new_path: Path, dictionary: Path | None, *, held_out:
     if not dictionary:
         print(f"of {len(truth)} persons on both, {sum(old[one] != new[one] for one in truth)} are written in another way")
     started = time.perf_counter()
-    found = linked(old, new)
+    found = linked(old, new, (old_born, new_born) if births else None)
     seconds = time.perf_counter() - started
     rows = []
     for threshold in (0.7, 0.75, 0.8, 0.85, 0.9):
@@ -247,6 +252,7 @@ def main() -> None:
     parser.add_argument("--new", type=Path)
     parser.add_argument("--dictionary", type=Path)
     parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--births", action="store_true", help="compare dates of birth (column dob) too")
     parser.add_argument("--groups", action="store_true", help="also the share of right answers by group of cases")
     given = parser.parse_args()
     if given.what == "bench":
@@ -254,7 +260,7 @@ def main() -> None:
     elif given.what == "roman":
         roman(given.peer)
     else:
-        arabic(given.old, given.new, given.dictionary, held_out=given.held_out)
+        arabic(given.old, given.new, given.dictionary, held_out=given.held_out, births=given.births)
 
 
 if __name__ == "__main__":
