@@ -158,7 +158,9 @@ def in_english(name: str, words: dict[str, str]) -> str:
     return " ".join(found) if all(found) else ""
 
 
-def linked(old: dict[str, str], new: dict[str, str], births: tuple[dict[str, str], dict[str, str]] | None) -> list[tuple[float, str, str]]:
+def linked(
+    old: dict[str, str], new: dict[str, str], births: tuple[dict[str, str], dict[str, str]] | None
+) -> list[tuple[float, str, str]]:
     """(score, old, new), one to one, best first: candidates by rare shared skeletons, then greedy."""
     names = {number: parse(name) for number, name in new.items()}
     postings: dict[str, list[str]] = defaultdict(list)
@@ -207,9 +209,16 @@ def arabic(old_path: Path, new_path: Path, dictionary: Path | None, *, held_out:
         said = [(number, other) for score, number, other in found if score >= threshold]
         right = sum(number == other for number, other in said)
         precision, recall = right / max(len(said), 1), right / len(truth)
-        rows.append([f"{threshold}", f"{precision:.4f}", f"{recall:.4f}", f"{2 * precision * recall / (precision + recall):.4f}"])
-    print(f"{len(old)} x {len(new)} names, {len(truth)} on both, {'held-out' if held_out else 'looked-at'} half, {seconds:.0f} s; {machine()}")
+        rows.append(
+            [f"{threshold}", f"{precision:.4f}", f"{recall:.4f}", f"{2 * precision * recall / (precision + recall):.4f}"]
+        )
+    print(
+        f"{len(old)} x {len(new)} names, {len(truth)} on both, {'held-out' if held_out else 'looked-at'} half, {seconds:.0f} s; {machine()}"
+    )
     table(["threshold", "precision", "recall", "F1"], rows)
+    wrong = [(number, other) for score, number, other in found if score >= SAME and number != other]
+    alike = sum(old[number] == new[other] and old_born[number] == new_born[other] != "" for number, other in wrong)
+    print(f"of {len(wrong)} wrong links, {alike} have the very same name and date of birth under another number")
 
 
 SCHEMES = """
@@ -227,19 +236,36 @@ FATHERS = "Зарвович Шовхаевич Юсхович Цоктович �
 def roman(peer: str) -> None:
     """Made-up Russian-like and Chechen-like names in each scheme of iuliia against Cyrillic and against each other (seed 7)."""
     chance = random.Random(7)
-    names = sorted({f"{chance.choice(STEMS)}{chance.choice(MIDDLES)} {chance.choice(FATHERS)} {chance.choice(STEMS)}{chance.choice(MIDDLES)}{chance.choice(ENDINGS)}" for _ in range(150)})
+    names = sorted(
+        {
+            f"{chance.choice(STEMS)}{chance.choice(MIDDLES)} {chance.choice(FATHERS)} {chance.choice(STEMS)}{chance.choice(MIDDLES)}{chance.choice(ENDINGS)}"
+            for _ in range(150)
+        }
+    )
     done = subprocess.run([peer, "-c", SCHEMES], input=json.dumps(names), capture_output=True, text=True, check=True)
     written = json.loads(done.stdout)
-    shared = {key: statistics.mean(bool(skeletons(parse(one)) & skeletons(parse(two))) for one, two in zip(names, texts, strict=True)) for key, texts in written.items()}
-    recall = {key: statistics.mean(compare(parse(one), parse(two)).total >= SAME for one, two in zip(names, texts, strict=True)) for key, texts in written.items()}
+    shared = {
+        key: statistics.mean(bool(skeletons(parse(one)) & skeletons(parse(two))) for one, two in zip(names, texts, strict=True))
+        for key, texts in written.items()
+    }
+    recall = {
+        key: statistics.mean(compare(parse(one), parse(two)).total >= SAME for one, two in zip(names, texts, strict=True))
+        for key, texts in written.items()
+    }
     pairs = {
-        (one, two): statistics.mean(compare(parse(a), parse(b)).total >= SAME for a, b in zip(written[one], written[two], strict=True))
+        (one, two): statistics.mean(
+            compare(parse(a), parse(b)).total >= SAME for a, b in zip(written[one], written[two], strict=True)
+        )
         for one, two in itertools.combinations(written, 2)
     }
     others = [compare(parse(names[i]), parse(names[j])).total >= SAME for i in range(len(names)) for j in range(i)]
     print(f"{len(names)} made-up names, {len(written)} schemes; {machine()}")
-    print(f"Cyrillic against a scheme: recall {statistics.mean(recall.values()):.3f}, worst {min(recall, key=lambda key: recall[key])} {min(recall.values()):.3f}; candidates by skeleton {statistics.mean(shared.values()):.3f}")
-    print(f"scheme against scheme: recall {statistics.mean(pairs.values()):.3f}, worst {min(pairs, key=lambda key: pairs[key])} {min(pairs.values()):.3f}")
+    print(
+        f"Cyrillic against a scheme: recall {statistics.mean(recall.values()):.3f}, worst {min(recall, key=lambda key: recall[key])} {min(recall.values()):.3f}; candidates by skeleton {statistics.mean(shared.values()):.3f}"
+    )
+    print(
+        f"scheme against scheme: recall {statistics.mean(pairs.values()):.3f}, worst {min(pairs, key=lambda key: pairs[key])} {min(pairs.values()):.3f}"
+    )
     print(f"two different names taken for one: {statistics.mean(others):.5f} of {len(others)}")
 
 
