@@ -21,6 +21,7 @@ from amparo.verify.names_parse import PARTS, Name, Word
 SAME = 0.7
 """Total from which two names are taken to be one in the benchmarks; a reader decides on more than a name."""
 _AGREE = 0.7  # score of a pair of words from which they are one word written in two ways
+_SLIP = 0.52  # score above which one part of four may be a slip of the pen
 _CONFLICT_WORTH = 1.4
 _FAMILIAR, _INITIAL = 0.88, 0.85
 _ONE_SOUND = 0.98  # doubled letters are no ground to call two listed names different (Hamad, Hammad)
@@ -171,7 +172,11 @@ def _judge(a: Name, b: Name, pairs: list[_Pair]) -> Likeness:
     clashes = _clashes(a, b, lone_a, lone_b)
     score = worth = 0.0
     worst = 1.0
+    slip = None if clashes else _slip(a, b, pairs)
     for likeness in [value for _one, _two, value in pairs] + [0.0] * len(clashes):
+        if likeness == slip:
+            score, worth = score + likeness, worth + 1.0
+            continue
         conflict = likeness < _AGREE
         value = _CONFLICT_WORTH if conflict else 0.5 if likeness == _INITIAL else 1.0
         score += value * likeness
@@ -190,6 +195,20 @@ def _judge(a: Name, b: Name, pairs: list[_Pair]) -> Likeness:
         total = min(total, 0.6)  # a character is a word there: another one of like sound is another name
     parts = _parts(a, b, pairs, clashes)
     return Likeness(parts, max(0.0, min(1.0, total)), _reasons(a, b, parts, pairs, clashes, missing), tuple(pairs))
+
+
+def _slip(a: Name, b: Name, pairs: list[_Pair]) -> float | None:
+    """The score of the one part, not the given name, that may be a slip of the pen: three others agree, the given one too."""
+    if not (a.ordered and b.ordered):
+        return None
+    agreeing = [pair for pair in pairs if pair[2] >= _AGREE]
+    weak = [pair for pair in pairs if pair[2] < _AGREE]
+    if len(weak) != 1 or len(agreeing) < 3 or weak[0][2] <= _SLIP:
+        return None
+    (one, two, score) = weak[0]
+    same_part = a.roles[one[0]] == b.roles[two[0]] != "given"
+    given = any(a.roles[first[0]] == b.roles[second[0]] == "given" for first, second, _ in agreeing)
+    return score if same_part and given else None
 
 
 def _alone(a: Name, b: Name, pairs: list[_Pair]) -> float:

@@ -10,6 +10,7 @@ edit distance after Wagner and Fischer (J. ACM 21, 1974) with the transposition 
 """
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import numpy as np
@@ -39,6 +40,9 @@ _ARABIC = {
     "ځ": "dz", "څ": "ts", "ډ": "d", "ړ": "r", "ږ": "zh", "ښ": "sh", "ټ": "t", "ګ": "g", "ڼ": "n", "ۍ": "y", "ٹ": "t", "ڈ": "d",
     "ڑ": "r", "ں": "n", "ێ": "e", "ۆ": "o", "ڵ": "l", "ڕ": "r", "ڭ": "g", "ۋ": "v", "ى": "a",
 }  # fmt: skip
+_MARKED = str.maketrans({"č": "ch", "ć": "ch", "š": "sh", "ś": "sh", "ş": "sh", "ș": "sh", "ž": "zh", "ż": "zh", "ź": "zh", "ŝ": "shch",
+                         "ğ": "gh", "ȟ": "kh", "ẖ": "kh", "ḫ": "kh", "ġ": "gh", "â": "ya", "û": "yu", "ţ": "ts"})  # fmt: skip
+_SHCH = re.compile("š[čt]š?|ść")
 _CYRILLIC_WORD = re.compile("|".join([*_CHECHEN, "ье", "ьи", "ьо", "ъе", "."]))
 _SOFT = {"ье": "ye", "ьи": "yi", "ьо": "yo", "ъе": "ye"}
 _NOT_LATIN = re.compile("[^a-z]+")
@@ -71,6 +75,9 @@ def romanise(word: str) -> str:
 
 @lru_cache(maxsize=_KEPT)
 def _romanise(word: str) -> str:
+    if not word.isascii():
+        lower = unicodedata.normalize("NFC", word).lower()
+        word = _SHCH.sub("ŝ", lower).translate(_MARKED) if script_of(lower) == "Latn" else word
     folded = fold(word)
     if folded.isascii():
         return _NOT_LATIN.sub("", folded)[:LONGEST_WORD]
