@@ -28,7 +28,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from anyascii import anyascii
 from harness import goal, machine, table
+from rapidfuzz.distance import Levenshtein
 
 from amparo.verify.names import SAME, compare, parse, skeletons
 from amparo.verify.names_bodies import compare_bodies, parse_body
@@ -49,14 +51,14 @@ def ours(schema: str, one: str, two: str) -> float:
 
 
 def timed_pairs(score: Callable[[str, str, str], float], cases: Sequence[tuple[str, str, str]]) -> tuple[list[float], float]:
-    """Scores, and the median of five runs in microseconds a pair, after one run that warms the caches both sides have."""
+    """Scores, and the median of five runs in microseconds of processor time a pair, after one run that warms the caches both sides have."""
     scores = [score(*case) for case in cases]
     runs = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.process_time()
         for case in cases:
             score(*case)
-        runs.append((time.perf_counter() - started) / len(cases) * 1e6)
+        runs.append((time.process_time() - started) / len(cases) * 1e6)
     return scores, statistics.median(runs)
 
 
@@ -76,9 +78,9 @@ cases = json.load(sys.stdin)
 scores = [score(*case) for case in cases]
 runs = []
 for _ in range(3):
-    started = time.perf_counter()
+    started = time.process_time()
     for case in cases: score(*case)
-    runs.append((time.perf_counter() - started) / len(cases) * 1e6)
+    runs.append((time.process_time() - started) / len(cases) * 1e6)
 print(json.dumps([scores, statistics.median(runs)]))
 """
 
@@ -89,10 +91,10 @@ def cold(cases: Sequence[tuple[str, str, str]]) -> float:
 
     prepared = [(parse(one), parse(two)) for schema, one, two in cases if schema == "Person"]
     names_compare._alike.cache_clear()  # noqa: SLF001 - each pair of words is to be met for the first time
-    started = time.perf_counter()
+    started = time.process_time()
     for one, two in prepared:
         compare(one, two)
-    return (time.perf_counter() - started) / len(prepared) * 1e6
+    return (time.process_time() - started) / len(prepared) * 1e6
 
 
 def name_bench(path: Path, peer: str | None, *, show: bool) -> None:
@@ -123,10 +125,10 @@ def name_bench(path: Path, peer: str | None, *, show: bool) -> None:
                     f"{micro:.0f}" if what == "all" else "",
                 ]
             )
-    table(["", "pairs", "precision", "recall", "F1", "us a pair"], out)
+    table(["", "pairs", "precision", "recall", "F1", "CPU us a pair"], out)
     print(f"prepared names of persons, each pair for the first time: {cold(cases):.0f} us a pair")
     goal("name_bench F1", f1(scores, truth, SAME)[2], 0.82, at_least=True)
-    goal("us a pair", max(each, cold(cases)), 200, at_least=False)
+    goal("CPU us a pair, the worse of warm and first time", max(each, cold(cases)), 200, at_least=False)
     if show:
         groups: dict[tuple[str, str, bool], list[bool]] = defaultdict(list)
         for row, score, true in zip(rows, scores, truth, strict=True):
@@ -233,6 +235,11 @@ ENDINGS = "ов ев ин ский енко ханов беков шин жие�
 FATHERS = "Зарвович Шовхаевич Юсхович Цоктович Яглаевич Хамчиевич Жовнович Эльмирович Щербович Чермхович".split()
 
 
+def levenshtein(one: str, two: str) -> float:
+    """The yardstick: both in Latin letters, share of letters that stay."""
+    return Levenshtein.normalized_similarity(anyascii(one).lower(), anyascii(two).lower())
+
+
 def roman(peer: str) -> None:
     """Made-up Russian-like and Chechen-like names in each scheme of iuliia against Cyrillic and against each other (seed 7)."""
     chance = random.Random(7)
@@ -259,12 +266,23 @@ def roman(peer: str) -> None:
         for one, two in itertools.combinations(written, 2)
     }
     others = [compare(parse(names[i]), parse(names[j])).total >= SAME for i in range(len(names)) for j in range(i)]
+    edits = {
+        key: statistics.mean(levenshtein(one, two) >= 0.8 for one, two in zip(names, texts, strict=True))
+        for key, texts in written.items()
+    }
+    edit_pairs = [
+        statistics.mean(levenshtein(a, b) >= 0.8 for a, b in zip(written[one], written[two], strict=True))
+        for one, two in itertools.combinations(written, 2)
+    ]
     print(f"{len(names)} made-up names, {len(written)} schemes; {machine()}")
     print(
         f"Cyrillic against a scheme: recall {statistics.mean(recall.values()):.3f}, worst {min(recall, key=lambda key: recall[key])} {min(recall.values()):.3f}; candidates by skeleton {statistics.mean(shared.values()):.3f}"
     )
     print(
         f"scheme against scheme: recall {statistics.mean(pairs.values()):.3f}, worst {min(pairs, key=lambda key: pairs[key])} {min(pairs.values()):.3f}"
+    )
+    print(
+        f"anyascii and Levenshtein >= 0.8: recall {statistics.mean(edits.values()):.3f}, worst {min(edits.values()):.3f}; scheme against scheme {statistics.mean(edit_pairs):.3f}, worst {min(edit_pairs):.3f}; two names for one {statistics.mean(levenshtein(names[i], names[j]) >= 0.8 for i in range(len(names)) for j in range(i)):.5f}"
     )
     print(f"two different names taken for one: {statistics.mean(others):.5f} of {len(others)}")
 

@@ -78,6 +78,8 @@ def _alike(a: str, bare_a: bool, b: str, bare_b: bool) -> float:  # noqa: FBT001
             score = max(score, 0.97 * _by_sound(long[2:], bare_long, short, bare_short))
         if long.startswith("abdul") and not short.startswith("abd") and len(long) > 7:
             score = max(score, 0.85 * _by_sound(long[5:], bare_long, short, bare_short))
+    if ("x" in a) != ("x" in b):  # x is ks in some schemes and kh in others
+        score = max(score, _by_sound(a.replace("x", "kh"), bare_a, b.replace("x", "kh"), bare_b))
     ending, other = _ENDING.search(a), _ENDING.search(b)
     if ending and other and ending[0] == other[0]:
         stems = _by_sound(a[: ending.start()], bare_a, b[: other.start()], bare_b)

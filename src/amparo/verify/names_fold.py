@@ -40,7 +40,8 @@ _ARABIC = {
     "ځ": "dz", "څ": "ts", "ډ": "d", "ړ": "r", "ږ": "zh", "ښ": "sh", "ټ": "t", "ګ": "g", "ڼ": "n", "ۍ": "y", "ٹ": "t", "ڈ": "d",
     "ڑ": "r", "ں": "n", "ێ": "e", "ۆ": "o", "ڵ": "l", "ڕ": "r", "ڭ": "g", "ۋ": "v", "ى": "a",
 }  # fmt: skip
-_MARKED = str.maketrans({"č": "ch", "ć": "ch", "š": "sh", "ś": "sh", "ş": "sh", "ș": "sh", "ž": "zh", "ż": "zh", "ź": "zh", "ŝ": "shch",
+_MARKED = str.maketrans({"č": "ch", "ć": "ch", "š": "sh", "ś": "sh", "ş": "sh", "ș": "sh", "ž": "zh", "ż": "zh", 
+    "ź": "zh", "ŝ": "shch",
                          "ğ": "gh", "ȟ": "kh", "ẖ": "kh", "ḫ": "kh", "ġ": "gh", "â": "ya", "û": "yu", "ţ": "ts"})  # fmt: skip
 _SHCH = re.compile("š[čt]š?|ść")
 _CYRILLIC_WORD = re.compile("|".join([*_CHECHEN, "ье", "ьи", "ьо", "ъе", "."]))
@@ -48,9 +49,10 @@ _SOFT = {"ье": "ye", "ьи": "yi", "ьо": "yo", "ъе": "ye"}
 _NOT_LATIN = re.compile("[^a-z]+")
 _PALOCHKA = re.compile("(?<=[гкптхцч])[i1l|і](?![a-z])|ӏ|(?<=[гкптхцч])(?:і)")
 
-# One sound, one byte: small letters are themselves; S sh, C ch, Z zh, X kh, G gh, T th, D dh, U oo, I ee, Q ts.
+# One sound, one byte: small letters are themselves; S sh, W shch, C ch, Z zh, X kh, G gh, T th, D dh, U oo, I ee, Q ts.
 _GRAPHEMES = {
-    "shch": "SC", "schtsch": "SC", "chtch": "SC", "dzh": "j", "dsch": "j", "tsch": "C", "tch": "C", "sch": "S", "szcz": "SC",
+    "shch": "W", "shh": "W", "schtsch": "W", "chtch": "W", "dzh": "j", "dsch": "j", "tsch": "C", "tch": "C", "sch": "S",
+    "szcz": "W",
     "cz": "C", "sz": "S", "dj": "j", "zh": "Z", "kh": "X", "gh": "G", "sh": "S", "ch": "C", "th": "T", "dh": "D", "ph": "f",
     "ck": "k", "cq": "k", "ts": "Q", "tz": "Q", "ou": "U", "oo": "U", "ee": "I", "ii": "I", "uu": "U", "aa": "a", "iy": "i",
     "yi": "i", "ij": "i", "ey": "ei", "ay": "ai", "ew": "ev", "ow": "ov", "qu": "k", "x": "ks", "wh": "w", "iu": "yu",
@@ -117,7 +119,7 @@ def sound(latin: str) -> bytes:
     return _TWICE.sub(r"\1", word.replace("'", "")).encode()
 
 
-_SKELETON_OF = str.maketrans({"S": "s", "C": "s", "Z": "s", "z": "s", "Q": "s", "c": "k", "q": "k", "X": "h",
+_SKELETON_OF = str.maketrans({"S": "s", "W": "s", "C": "s", "Z": "s", "z": "s", "Q": "s", "c": "k", "q": "k", "X": "h",
                               "G": "g", "j": "g",
                               "T": "t", "D": "d", "w": "v", "f": "v", "p": "b", "x": "ks"})  # fmt: skip
 
@@ -138,7 +140,8 @@ def _costs() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         ("Xh", 0.1), ("Xk", 0.35), ("Xx", 0.1), ("qk", 0.0), ("qg", 0.3), ("qG", 0.3), ("gk", 0.5), ("Gg", 0.1), ("Gk", 0.5),
         ("Gh", 0.4),
         ("gh", 0.5), ("Gr", 0.6), ("Tt", 0.1), ("Ts", 0.3), ("Dd", 0.1), ("Dz", 0.2), ("TD", 0.3), ("td", 0.45), ("sz", 0.3),
-        ("Ss", 0.3), ("SC", 0.35), ("SZ", 0.35), ("Cc", 0.3), ("Ck", 0.5), ("CX", 0.35), ("Ch", 0.4), ("Cj", 0.4), ("CQ", 0.35),
+        ("Ss", 0.3), ("WS", 0.2), ("WC", 0.4), ("Ws", 0.45), ("WQ", 0.5), ("SC", 0.35), ("SZ", 0.35),
+        ("Cc", 0.3), ("Ck", 0.5), ("CX", 0.35), ("Ch", 0.4), ("Cj", 0.4), ("CQ", 0.35),
         ("Zz", 0.3), ("Zj", 0.15), ("jg", 0.25), ("jy", 0.2), ("ji", 0.25), ("jG", 0.4), ("Zy", 0.5), ("Zg", 0.4),
         ("jz", 0.4), ("jd", 0.5),
         ("Qc", 0.1), ("Qs", 0.4), ("Qz", 0.35), ("ck", 0.05), ("cs", 0.2), ("vw", 0.05), ("vf", 0.2), ("vb", 0.4), ("vu", 0.35),
