@@ -140,7 +140,7 @@ def test_a_seized_disk_shows_no_name_that_was_compared(tmp_path: Path) -> None:
 
 
 def test_sampled_answers_are_what_estimates_count_with(session: Session) -> None:
-    """Each sampled answer gives every handle a number and no name; strangers are never one, and a seed gives the same answers."""
+    """Each sampled answer gives every handle a number and no name; strangers are never one; a seed gives the same again."""
     drawn = same_compare.clusterings(session, 40, 1)
     assert len(drawn) == 40 and all(list(one) == ["P-0001", "P-0002", "P-0003", "P-0004"] for one in drawn)
     assert not any(one["P-0003"] in (one["P-0001"], one["P-0002"], one["P-0004"]) for one in drawn)

@@ -22,7 +22,7 @@ from amparo.verify.watchlists_xml import LARGEST, BadWatchList, Node, elements
 PERSON, BODY = "person", "body"
 FORMATS: Final = ("ofac", "eu", "uk", "un", "ftm")
 ALERT = 0.82
-"""Weight from which a hit is shown unless the caller asks for fewer or more (bench/verify/bench_watchlists.py)."""
+"""Weight from which a hit is shown unless the caller asks for fewer or more (bench/bench_watchlists.py)."""
 MOST_ENTRIES = 5_000_000
 MOST_NAMES = 200
 """Names of one entry that are read; the longest lists have some dozens."""

@@ -1,6 +1,6 @@
 """Waves: error of the bounds, waves invented, and "not determinable", beside Bayesian blocks and a plain hidden Markov model.
 
-Run: python bench/estimate/bench_waves.py [--rounds 100] [--first-seed 1000] [--only NAME] [--peers PYTHON]
+Run: ./run bench waves [--rounds 100] [--first-seed 1000] [--only NAME] [--peers PYTHON]
 PYTHON is an interpreter with astropy, hmmlearn and numpy (they are no dependency of Amparo); without it nothing is compared.
 Populations come from ``amparo.analysis.waves_made_up.three_waves`` with the seeds first-seed, first-seed + 1 ...
 

@@ -1,6 +1,6 @@
 """Arabic-script queries on a UN list: is the right entry first, and how often does an unrelated name alert?
 
-    python bench/verify/bench_watchlists.py consolidated.xml     # the UN Security Council's list, any edition, fetched by hand
+    ./run bench watchlists consolidated.xml     # the UN Security Council's list, any edition, fetched by hand
 
 Three measures, over persons that the list gives in Arabic letters. Latin only: those spellings are taken out of the index, so
 that each query must cross scripts. Whole list: as it is. Unrelated: generated names of four parts in Arabic letters, and, harder,

@@ -233,8 +233,8 @@ def _splink_defaults(reports: list[Report], person: Ints, link_type: str) -> lis
                 used |= {a, b}
                 labels[b] = labels[a]
     else:
-        from scipy.sparse import coo_matrix  # type: ignore[import-untyped]
-        from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
 
         every = []
         for bits in THRESHOLDS:

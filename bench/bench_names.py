@@ -1,8 +1,8 @@
 """Names against the public test of OpenSanctions, against 27 romanisations, and Arabic against English spellings.
 
-    python bench/verify/bench_names.py bench --cases cases.csv [--peer /path/to/python]   # name_bench of nomenklatura (MIT)
-    python bench/verify/bench_names.py roman [--peer /path/to/python]                     # that Python has the package iuliia too
-    python bench/verify/bench_names.py arabic --old 2024-03.csv --new 2024-08.csv [--dictionary ar_en.csv] [--births] [--held-out]
+    ./run bench names bench --cases cases.csv [--peer /path/to/python]   # name_bench of nomenklatura (MIT)
+    ./run bench names roman [--peer /path/to/python]                     # that Python has the package iuliia too
+    ./run bench names arabic --old 2024-03.csv --new 2024-08.csv [--dictionary ar_en.csv] [--births] [--held-out]
 
 ``arabic`` links two editions of a public list in Arabic letters (columns id, name_ar_raw) by the names alone; the list's own
 numbers say who is who. With --dictionary (Arabic word, English word) the old edition is first written in English word by word.
