@@ -14,7 +14,7 @@ from amparo.analysis import tenure
 from amparo.analysis.command import Edge, Gap, Telling
 from amparo.analysis.tenure import Days
 from amparo.app.desk_remembered import Remembered
-from amparo.app.origins import doubts, origins
+from amparo.app.doubts import doubts
 from amparo.app.reading import NothingThere
 from amparo.app.session import Session
 from amparo.app.superiors import superiors
@@ -23,8 +23,10 @@ from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_, _
 from amparo.record import aggregates
 from amparo.record.aggregates import Told
+from amparo.record.bulk import Said
 from amparo.record.model import AFFIRMED, DENIED
 from amparo.record.view import CURRENT, StoredClaim
+from amparo.verify import corroboration
 
 CENTRES: Final = ("event", "act", "group", "place")
 PERPETRATOR: Final = "perpetrator"
@@ -216,7 +218,9 @@ def _tellings(session: Session, relations: Sequence[Told], seeds: set[str]) -> l
     handles = [one.handle for _upper, _lower, one in found]
     links = aggregates.links_of(session.record, handles) if handles else []
     against = doubts(links, handles)
-    common = origins(links, [(one.handle, one.source) for _upper, _lower, one in found])
+    ties = [(link.of, link.to) for link in links if link.kind == "same origin"]
+    told = [Said(one.handle, one.subject, one.property, source=one.source, speaker=one.speaker) for _up, _low, one in found]
+    common = {claim: origin.claims[0] for origin in corroboration.origins(told, ties) for claim in origin.claims}
     sources = aggregates.named(session.record, {one.source for _upper, _lower, one in found})
     access = {stored.claim.handle: stored.claim.access
               for stored in session.record.claims_of(ids.parse(handle).packed for handle in handles).values()}  # fmt: skip

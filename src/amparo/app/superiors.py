@@ -10,7 +10,7 @@ from typing import Any, Final
 from amparo.analysis import tenure
 from amparo.analysis.command import ELEMENTS, POSTS, RANKS, Chain
 from amparo.analysis.tenure import Days
-from amparo.app.origins import doubts
+from amparo.app.doubts import doubts
 from amparo.app.session import Session
 from amparo.kernel import ids
 from amparo.kernel.i18n import N_
