@@ -27,15 +27,15 @@ __all__ = ["BadEvents", "Events", "Prior", "Refit", "Settings", "Wave", "Waves",
 Progress = Callable[[int, int], None]
 FEWEST: Final = 20
 """Events with a known day below which nothing is said."""
-EVIDENCE: Final = 1.0
-"""log10 of the Bayes factor from which more than one state is taken as shown ("strong", Kass & Raftery 1995)."""
-FIRM: Final = 0.8
+EVIDENCE: Final = 2.0
+"""log10 of the Bayes factor from which more than one state is taken as shown ("decisive", Kass & Raftery 1995)."""
+FIRM: Final = 0.7
 """Probability from which a wave is called one."""
 SHOWN: Final = 0.5
 LEVEL: Final = 0.9
 REPORTED: Final = 0.5
 """Share of a day's events reported by now below which the day counts as the recent tail."""
-_NARROW: Final = 28
+_NARROW: Final = 24
 """Days that the band of a bound may be wide (or a third of the wave, if that is more) before the bound is called diffuse."""
 _UNEVEN: Final = 0.01
 """p of Fisher's exact test below which a source tells of more of a wave's events than of the others."""

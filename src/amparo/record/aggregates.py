@@ -14,7 +14,7 @@ from amparo.kernel import dates, ids
 from amparo.kernel.errors import BadDate
 from amparo.record import tokens
 from amparo.record.ground import mask
-from amparo.record.model import Link
+from amparo.record.model import DENIED, Link
 from amparo.record.view import RecordView, StoredClaim
 from amparo.record.writer import SAID
 
@@ -22,6 +22,7 @@ THINGS: Final = ("event", "act", "position", "measure", "proceeding", "intervent
 """Kinds of things that have a date."""
 CLAIMS: Final = ("happened", "said")
 """Facets of claims that the view counts by date: of events and acts; what somebody said."""
+_ACT_TYPE: Final = "type of act"
 
 
 class Dated(NamedTuple):
@@ -190,3 +191,36 @@ def first_and_last(date: str) -> tuple[int | None, int | None, bool] | None:
     except BadDate:
         return None
     return (*known.days(), known.about)
+
+
+# -- acts in time -------------------------------------------------------------------------------------------------------
+
+
+class ToldAct(NamedTuple):
+    """A current claim that an act took place: what, when, where, by which source, recorded when (ms since 1970 UTC)."""
+
+    act: str
+    type: str
+    valid: str
+    place: str
+    source: str
+    recorded: int
+
+
+def acts_told(view: RecordView, limit: int) -> list[ToldAct]:
+    """The current claims that say of what type an act was, none that denies it, the oldest first; at most ``limit``."""
+    found = view.db.execute(
+        "SELECT c.subject, c.value, c.valid, c.place, c.source, c.recorded FROM words w JOIN claims c ON c.id = w.rowid"
+        " WHERE w.words MATCH ? AND c.status = 0 AND c.property = ? AND c.polarity <> ? ORDER BY c.id LIMIT ?",
+        (f'"{tokens.tag("r", _ACT_TYPE)}"', _ACT_TYPE, DENIED, limit),
+    )
+    return [ToldAct(act, mask(type), *rest) for act, type, *rest in found]
+
+
+def dates_of(view: RecordView, handles: Iterable[str]) -> dict[str, str]:
+    """The partial dates that some things bear themselves; those without one are left out."""
+    found = view.db.execute(
+        "SELECT handle, date FROM entities WHERE current AND date <> '' AND handle IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(handles)),),
+    )
+    return dict(found)
