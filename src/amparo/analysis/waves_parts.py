@@ -113,7 +113,8 @@ class Prior:
 
     def layers(self, prepared: "Prepared", k: int) -> tuple[Floats, Floats]:
         """Gamma prior (shape, inverse scale) of the k layers, on the scale of the mean rate: weak for the background, shape 2
-        for each step above it, so that a step is not nothing."""
+        for each step above it, so that a step is not nothing.
+        """
         mean = max(prepared.number, 1) / len(prepared.exact)
         step = (self.times - 1) * mean / max(1, k - 1)
         shape = np.array([1.0] + [2.0] * (k - 1))
@@ -123,7 +124,8 @@ class Prior:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How much is computed: ``states`` (2: background and wave; more: waves of several heights), chains, sweeps, and which
-    counts: "auto" fits Poisson, and negative binomial where the days are more uneven than Poisson allows."""
+    counts: "auto" fits Poisson, and negative binomial where the days are more uneven than Poisson allows.
+    """
 
     states: int = 2
     chains: int = 4
@@ -235,7 +237,7 @@ def _delays(days: Ints, reported: Ints, window: Window, length: int) -> Delays:
 def evidence(
     prepared: Prepared, prior: Prior, reported: Floats, layers: Floats, moves: Floats, sizes: Floats, seed: int
 ) -> float:
-    """log of the marginal likelihood of the events whose day is known (without factorials), by importance sampling.
+    """Log of the marginal likelihood of the events whose day is known (without factorials), by importance sampling.
 
     Proposal: a Student t (5 degrees) in log layers, log ratios of transitions and log size, placed where the draws
     (n, k), (n, k, k), (n,) lie, half as wide again.
@@ -245,14 +247,14 @@ def evidence(
     there = _unbound(layers * share, moves, sizes)
     generator = np.random.default_rng(seed)
     place = there.mean(axis=0)
-    root = np.linalg.cholesky(2.0 * np.atleast_2d(np.cov(there.T)) + 1e-9 * np.eye(len(place)))
+    root: Floats = np.linalg.cholesky(2.0 * np.atleast_2d(np.cov(there.T)) + 1e-9 * np.eye(len(place)))
     normal, chi = generator.standard_normal((_TRIED, len(place))), generator.chisquare(_FREEDOM, _TRIED) / _FREEDOM
-    tried = place + (normal @ root.T) / np.sqrt(chi)[:, None]
-    found = _bound(tried, k, clumped=clumped)
+    scaled: Floats = normal / np.sqrt(chi)[:, None]
+    found = _bound(place + scaled @ root.T, k, clumped=clumped)
     shape, inverse = prior.layers(prepared, k)
     log = _log_prior(*found, shape, inverse / share, prior.moves(k))
     log += waves_sampler.likelihoods(prepared.exact, reported, *found, prior.start(k))
-    log -= _log_t(normal / np.sqrt(chi)[:, None], root)
+    log -= _log_t(scaled, root)
     best = log.max()
     return float(best + np.log(np.exp(log - best).mean()))
 

@@ -5,14 +5,16 @@ rate of state s is the sum of the layers 0..s, every layer positive, so that lab
 
 Model. State z_t, t = 1..T days, is a Markov chain with rows pi_s ~ Dirichlet(prior row s), whose weight lies on staying (the
 explicit self-transition of the sticky HDP-HMM: Fox, Sudderth, Jordan & Willsky 2011, Annals of Applied Statistics 5(2A),
-equation 11, with a given number of states instead of a process). Counts y_t | z_t = s ~ Poisson(e_t u_t lambda_s), where e_t is
-the expected share of day t's events that has been reported by now (Lawless 1994, Canadian Journal of Statistics 22) and u_t = 1,
-or u_t ~ Gamma(r, r), which makes the counts negative binomial. lambda_s = delta_0 + ... + delta_s with delta_j ~ Gamma(a_j, b_j).
+equation 11, with a given number of states instead of a process). Counts y_t | z_t = s ~ Poisson(e_t u_t lambda_s), where e_t
+is the expected share of day t's events that has been reported by now (Lawless 1994, Canadian Journal of Statistics 22) and
+u_t = 1, or u_t ~ Gamma(r, r), which makes the counts negative binomial. lambda_s = delta_0 + ... + delta_s with
+delta_j ~ Gamma(a_j, b_j).
 
 One sweep: e (reverse hazards ~ Beta); the days of events whose day is not known; z by forward filtering and backward sampling
 (Scott 2002, JASA 97(457), section 2.1) with u integrated out; u and r; each state's count split among its layers (a sum of
 Poissons given its total is multinomial), which makes the Gamma and Dirichlet updates conjugate.
 """
+# ruff: noqa: NPY002  (compiled code seeds and draws from a generator of its own)
 
 import math
 from typing import Any, Final
@@ -193,13 +195,14 @@ def _uneven(y: Any, e: Any, rates: Any, z: Any) -> tuple[float, float]:
 @njit(cache=True)
 def chain(
     exact: Any, spans: Any, seen: Any, exposed: Any, lags: Any, start: Any, shape: Any, inverse: Any, prior: Any,
-    clumped: bool, burn: int, draws: int, thin: int, seed: int,
+    size: float, burn: int, draws: int, thin: int, seed: int,
 ) -> Any:  # fmt: skip
     """One chain: (states (draws, T) uint8, figures (draws, k + k k + 1), exposure (T,), counts (T,), p of the check).
 
     ``exact``: (T,) events whose day is known. ``spans``: (m, 2) first and last day of the others. ``seen``, ``exposed``:
     (bins,) reporting delays, one bin where none are known; ``lags``: (T,) bins. ``start``: (k,) P(z_1). ``shape``, ``inverse``:
-    (k,) Gamma prior of the layers. ``prior``: (k, k) Dirichlet rows. A row of figures: layers, transitions, size (0: Poisson).
+    (k,) Gamma prior of the layers. ``prior``: (k, k) Dirichlet rows. ``size``: a first size
+    of the negative binomial, 0 for Poisson. A row of figures: layers, transitions, size.
     """
     np.random.seed(seed)
     days, k = len(exact), len(start)
@@ -209,14 +212,13 @@ def chain(
     for s in range(k):
         rates[s] = np.sum(layers[: s + 1])
         moves[s] = prior[s] / np.sum(prior[s])
-    size, worse = (2.0 if clumped else 0.0), 0.0
-    shares, counts = np.zeros(days), np.zeros(days)
+    worse, shares, counts = 0.0, np.zeros(days), np.zeros(days)
     for sweep in range(-burn, draws * thin):
         _report(seen, exposed, lags, e)
         _spread(exact, spans, e, u, rates, z, y)
         _filter(y, e, rates, moves, start, size, forward)
         _backward(forward, moves, z)
-        if clumped:
+        if size > 0.0:
             size = _clump(y, e, rates, z, size, u)
         _rate(y, e, u, z, shape, inverse, layers, rates)
         _move(z, prior, moves)

@@ -63,7 +63,8 @@ class Asserted:
 @dataclass(frozen=True, slots=True)
 class Report:
     """``found`` None where no act bears a date that can be used; ``undated`` acts without one. ``truth``: of a made-up
-    population, the days of its waves as ordinals. ``more``: claims beyond MOST_CLAIMS were not looked at."""
+    population, the days of its waves as ordinals. ``more``: claims beyond MOST_CLAIMS were not looked at.
+    """
 
     found: Waves | None
     acts: int
@@ -201,9 +202,11 @@ def _events(session: Session, told: Iterable[ToldAct]) -> tuple[Events, int]:
 
 def _span(text: str) -> tuple[int, int] | None:
     known = aggregates.first_and_last(text) if text else None
-    if known is None or known[0] is None or known[1] is None:
+    if known is None:
         return None
     low, high, about = known
+    if low is None or high is None:
+        return None
     return (low - _ABOUT, high + _ABOUT) if about else (low, high)
 
 

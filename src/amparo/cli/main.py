@@ -12,7 +12,7 @@ VERBS: Final = {
     "init": "workspace", "unlock": "workspace", "lock": "workspace", "panic": "workspace", "recover": "workspace",
     "backup": "workspace", "restore": "workspace", "open": "pages",
     "import": "day", "person": "day", "interview": "day", "consent": "day", "correct": "day", "link": "day", "erase": "day",
-    "assess": "assess",
+    "assess": "assess", "waves": "waves",
     "status": "reading", "search": "reading", "show": "reading", "trace": "reading",
     "evidence": "evidence", "capture": "evidence_capture", "dossier": "output",
     "verify": "keeping", "checkpoint": "keeping", "rebuild": "keeping", "demo": "demo",
@@ -24,6 +24,7 @@ SECTIONS: Final = (
     (N_("The documenter's day"), ("person", "interview", "import", "consent", "correct", "link", "assess", "erase")),
     (N_("The evidence room"), ("evidence", "capture")),
     (N_("To read"), ("status", "search", "show", "trace")),
+    (N_("To weigh and to count"), ("waves",)),
     (N_("To let out"), ("dossier",)),
     (N_("To keep honest and safe"), ("verify", "checkpoint", "backup", "restore", "rebuild")),
 )
