@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom  # type: ignore[import-untyped]
 
 from amparo.analysis import waves_sampler
-from amparo.analysis.waves_parts import BadEvents, Events, Prior, Settings, evidence, fit_window, prepare
+from amparo.analysis.waves_parts import BadEvents, Events, Prior, Settings, evidence, fit_window, prepare, same_day
 from amparo.analysis.waves_parts import Prepared as _Prepared
 
 __all__ = ["BadEvents", "Events", "Prior", "Refit", "Settings", "Wave", "Waves", "Why", "find"]
@@ -27,20 +27,21 @@ __all__ = ["BadEvents", "Events", "Prior", "Refit", "Settings", "Wave", "Waves",
 Progress = Callable[[int, int], None]
 FEWEST: Final = 20
 """Events with a known day below which nothing is said."""
-EVIDENCE: Final = 2.0
-"""log10 of the Bayes factor from which more than one state is taken as shown ("decisive", Kass & Raftery 1995)."""
+EVIDENCE: Final = 4.0
+"""log10 of the Bayes factor from which more than one state is taken as shown; 2 would be "decisive" (Kass & Raftery 1995), but the
+bounds that sixty events leave are still too wide to be of use."""
 FIRM: Final = 0.7
 """Probability from which a wave is called one."""
 SHOWN: Final = 0.5
 LEVEL: Final = 0.9
 REPORTED: Final = 0.5
 """Share of a day's events reported by now below which the day counts as the recent tail."""
-_NARROW: Final = 24
+_NARROW: Final = 23
 """Days that the band of a bound may be wide (or a third of the wave, if that is more) before the bound is called diffuse."""
 _UNEVEN: Final = 0.01
 """p of Fisher's exact test below which a source tells of more of a wave's events than of the others."""
 _APART: Final = 1.1
-_BUNCHED: Final = 0.02
+_BUNCHED: Final = 0.001
 _SIZE: Final = 2.0
 _MOST_REFITS: Final = 12
 _LEAST_SHARE: Final = 0.05
@@ -147,7 +148,6 @@ class _Fit:
     sizes: NDArray[np.float64]
     reported: NDArray[np.float64]
     counts: NDArray[np.float64]
-    check: float
     apart: float
 
 
@@ -166,10 +166,9 @@ def find(
     told = progress or _untold
     steps = 2 + len(names)
     told(0, steps)
-    clumped = settings.counts == "negative binomial"
+    bunched = same_day(prepared)
+    clumped = settings.counts == "negative binomial" or (settings.counts == "auto" and bunched < _BUNCHED)
     fit = _fit(prepared, prior, settings, seed, clumped=clumped)
-    if settings.counts == "auto" and fit.check < _BUNCHED:
-        clumped, fit = True, _fit(prepared, prior, settings, seed, clumped=True)
     told(1, steps)
     weight = _evidence(prepared, prior, settings, fit, seed)
     told(2, steps)
@@ -184,7 +183,7 @@ def find(
     return Waves(
         prepared.window.first, prepared.window.last, prepared.number, len(prepared.spans), prepared.left_out, judged,
         doubts or _why(judged), (fit.states > 0).mean(axis=0), _band(fit), fit.counts, fit.reported, weight,
-        tuple(refits), {"rhat": fit.apart, "check": fit.check}, shown,
+        tuple(refits), {"rhat": fit.apart, "same_day_p": bunched}, shown,
     )  # fmt: skip
 
 
@@ -206,9 +205,10 @@ def _fit(prepared: _Prepared, prior: Prior, settings: Settings, seed: int, *, cl
     rows = [
         waves_sampler.chain(
             prepared.exact, prepared.spans, prepared.delays.seen, prepared.delays.exposed, prepared.delays.lags,
-            prior.start(k), shape, inverse, prior.moves(k), first, settings.burn, settings.draws, settings.thin, int(one),
+            prior.start(k), shape, inverse, prior.moves(k), shape / inverse * np.linspace(0.3, 1.3, k) * (1 + at % 3), first,
+            settings.burn, settings.draws, settings.thin, int(one),
         )
-        for one in np.random.SeedSequence(seed).generate_state(settings.chains)
+        for at, one in enumerate(np.random.SeedSequence(seed).generate_state(settings.chains))
     ]  # fmt: skip
     figures = np.stack([row[1] for row in rows])
     apart = max(_rhat(np.log(figures[:, :, j])) for j in range(k))
@@ -217,7 +217,7 @@ def _fit(prepared: _Prepared, prior: Prior, settings: Settings, seed: int, *, cl
     return _Fit(
         np.concatenate([row[0] for row in rows]), flat[:, :k], flat[:, k : k + k * k].reshape(-1, k, k), flat[:, -1],
         np.mean([row[2] for row in rows], axis=0), np.mean([row[3] for row in rows], axis=0),
-        float(np.mean([row[4] for row in rows])), max(apart, _rhat(days)),
+        max(apart, _rhat(days)),
     )  # fmt: skip
 
 
