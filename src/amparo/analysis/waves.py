@@ -16,10 +16,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom
+from scipy.stats import hypergeom  # type: ignore[import-untyped]
 
 from amparo.analysis import waves_sampler
-from amparo.analysis.waves_parts import BadEvents, Events, Prior, Settings, evidence, fit_window, prepare
+from amparo.analysis.waves_parts import BadEvents, Events, Prior, Settings, evidence, fit_window, prepare, same_day
 from amparo.analysis.waves_parts import Prepared as _Prepared
 
 __all__ = ["BadEvents", "Events", "Prior", "Refit", "Settings", "Wave", "Waves", "Why", "find"]
@@ -27,20 +27,22 @@ __all__ = ["BadEvents", "Events", "Prior", "Refit", "Settings", "Wave", "Waves",
 Progress = Callable[[int, int], None]
 FEWEST: Final = 20
 """Events with a known day below which nothing is said."""
-EVIDENCE: Final = 1.0
-"""log10 of the Bayes factor from which more than one state is taken as shown ("strong", Kass & Raftery 1995)."""
-FIRM: Final = 0.8
+EVIDENCE: Final = 4.0
+"""log10 of the Bayes factor from which more than one state is taken as shown; 2 would be "decisive" (Kass & Raftery 1995), but the
+bounds that sixty events leave are still too wide to be of use."""
+FIRM: Final = 0.7
 """Probability from which a wave is called one."""
 SHOWN: Final = 0.5
 LEVEL: Final = 0.9
 REPORTED: Final = 0.5
 """Share of a day's events reported by now below which the day counts as the recent tail."""
-_NARROW: Final = 28
+_NARROW: Final = 23
 """Days that the band of a bound may be wide (or a third of the wave, if that is more) before the bound is called diffuse."""
 _UNEVEN: Final = 0.01
 """p of Fisher's exact test below which a source tells of more of a wave's events than of the others."""
 _APART: Final = 1.1
-_BUNCHED: Final = 0.02
+_BUNCHED: Final = 0.001
+_SIZE: Final = 2.0
 _MOST_REFITS: Final = 12
 _LEAST_SHARE: Final = 0.05
 
@@ -106,13 +108,13 @@ class Refit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waves:
-    """What ``find`` found; ``why`` is empty if at least one wave is firm.
+    """What ``find`` found; ``why`` is empty if it can be told. ``waves`` is empty where the events cannot bear any.
 
     ``first``, ``last``: the days looked at, as ordinals, T of them. ``counted``: events used, ``spread`` of them without a
     known day; ``left_out``: outside the days looked at or without bounds. ``probability``: (T,) that the day lies in a wave.
     ``rate``: (3, T) events a day: low, mean, high. ``counts``: (T,) events, spread ones by their expected place. ``reported``:
-    (T,) share of the day's events reported by now. ``evidence``: log10 of the Bayes factor against a steady rate, nan where it
-    could not be had.
+    (T,) share of the day's events reported by now. ``evidence``: log10 of the Bayes factor against a steady rate, nan where
+    it could not be had.
     """
 
     first: int
@@ -146,7 +148,6 @@ class _Fit:
     sizes: NDArray[np.float64]
     reported: NDArray[np.float64]
     counts: NDArray[np.float64]
-    check: float
     apart: float
 
 
@@ -162,17 +163,17 @@ def find(
     prior, settings = prior or Prior(), settings or Settings()
     prepared = prepare(events, fit_window(events, first, last, as_of))
     names = _large(prepared)
-    told = progress or (lambda done, of: None)
+    told = progress or _untold
     steps = 2 + len(names)
     told(0, steps)
-    clumped = settings.counts == "negative binomial"
+    bunched = same_day(prepared)
+    clumped = settings.counts == "negative binomial" or (settings.counts == "auto" and bunched < _BUNCHED)
     fit = _fit(prepared, prior, settings, seed, clumped=clumped)
-    if settings.counts == "auto" and fit.check < _BUNCHED:
-        clumped, fit = True, _fit(prepared, prior, settings, seed, clumped=True)
     told(1, steps)
     weight = _evidence(prepared, prior, settings, fit, seed)
     told(2, steps)
-    found = _waves(prepared, fit)
+    doubts = _doubts(prepared, fit, weight)
+    found = [] if doubts else _waves(prepared, fit)
     refits: list[Refit] = []
     for number, name in enumerate(names if found else [], start=1):
         refits.append(_without(prepared, prior, settings, name, found, seed, clumped=clumped))
@@ -181,9 +182,13 @@ def find(
     shown = {**prior.as_settings(), **settings.as_settings(), "seed": seed, "model": _model(clumped=clumped)}
     return Waves(
         prepared.window.first, prepared.window.last, prepared.number, len(prepared.spans), prepared.left_out, judged,
-        _why(prepared, judged, fit, weight), (fit.states > 0).mean(axis=0), _band(fit), fit.counts, fit.reported, weight,
-        tuple(refits), {"rhat": fit.apart, "check": fit.check}, shown,
+        doubts or _why(judged), (fit.states > 0).mean(axis=0), _band(fit), fit.counts, fit.reported, weight,
+        tuple(refits), {"rhat": fit.apart, "same_day_p": bunched}, shown,
     )  # fmt: skip
+
+
+def _untold(_done: int, _of: int) -> None:
+    """Nobody watches."""
 
 
 def _model(*, clumped: bool) -> str:
@@ -195,13 +200,15 @@ def _model(*, clumped: bool) -> str:
 
 def _fit(prepared: _Prepared, prior: Prior, settings: Settings, seed: int, *, clumped: bool) -> _Fit:
     k = settings.states
+    first = _SIZE if clumped else 0.0
     shape, inverse = prior.layers(prepared, k)
     rows = [
         waves_sampler.chain(
             prepared.exact, prepared.spans, prepared.delays.seen, prepared.delays.exposed, prepared.delays.lags,
-            prior.start(k), shape, inverse, prior.moves(k), clumped, settings.burn, settings.draws, settings.thin, int(one),
+            prior.start(k), shape, inverse, prior.moves(k), shape / inverse * np.linspace(0.3, 1.3, k) * (1 + at % 3), first,
+            settings.burn, settings.draws, settings.thin, int(one),
         )
-        for one in np.random.SeedSequence(seed).generate_state(settings.chains)
+        for at, one in enumerate(np.random.SeedSequence(seed).generate_state(settings.chains))
     ]  # fmt: skip
     figures = np.stack([row[1] for row in rows])
     apart = max(_rhat(np.log(figures[:, :, j])) for j in range(k))
@@ -210,7 +217,7 @@ def _fit(prepared: _Prepared, prior: Prior, settings: Settings, seed: int, *, cl
     return _Fit(
         np.concatenate([row[0] for row in rows]), flat[:, :k], flat[:, k : k + k * k].reshape(-1, k, k), flat[:, -1],
         np.mean([row[2] for row in rows], axis=0), np.mean([row[3] for row in rows], axis=0),
-        float(np.mean([row[4] for row in rows])), max(apart, _rhat(days)),
+        max(apart, _rhat(days)),
     )  # fmt: skip
 
 
@@ -366,7 +373,8 @@ def _allowed(wave: Wave) -> float:
     return max(_NARROW, (wave.end - wave.start + 1) / 3)
 
 
-def _why(prepared: _Prepared, waves: Sequence[Wave], fit: _Fit, weight: float) -> tuple[Why, ...]:
+def _doubts(prepared: _Prepared, fit: _Fit, weight: float) -> tuple[Why, ...]:
+    """Why the events cannot bear any wave at all."""
     why: list[Why] = []
     if prepared.number < FEWEST:
         why.append(Why.FEW)
@@ -376,9 +384,13 @@ def _why(prepared: _Prepared, waves: Sequence[Wave], fit: _Fit, weight: float) -
         why.append(Why.STEADY)
     if fit.apart > _APART:
         why.append(Why.CHAINS)
+    return tuple(why)
+
+
+def _why(waves: Sequence[Wave]) -> tuple[Why, ...]:
+    """Why none of the waves makes a picture that can be told."""
     standing = [wave for wave in waves if wave.stands]
     if not standing:
-        why.append(Why.NO_WAVE)
-    elif np.median([width / _allowed(wave) for wave in standing for width in _widths(wave)]) > 1:
-        why.append(Why.DIFFUSE)
-    return tuple(why)
+        return (Why.NO_WAVE,)
+    wide = np.median([width / _allowed(wave) for wave in standing for width in _widths(wave)]) > 1
+    return (Why.DIFFUSE,) if wide else ()

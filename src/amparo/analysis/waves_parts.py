@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import poisson  # type: ignore[import-untyped]
 
 from amparo.analysis import waves_sampler
 from amparo.kernel.errors import BadInput
@@ -124,7 +125,7 @@ class Prior:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How much is computed: ``states`` (2: background and wave; more: waves of several heights), chains, sweeps, and which
-    counts: "auto" fits Poisson, and negative binomial where the days are more uneven than Poisson allows.
+    counts: "auto" takes negative binomial where more events than chance share a day, and Poisson elsewhere.
     """
 
     states: int = 2
@@ -212,6 +213,19 @@ def _counts(days: Ints, length: int) -> Floats:
     return np.bincount(days, minlength=length).astype(np.float64)
 
 
+def same_day(prepared: Prepared) -> float:
+    """How likely chance makes as many pairs of events on one day, were the events of each week spread evenly over its days.
+
+    Waves move the number of a week, clumps (one round-up, recorded as many acts) the pairs within it; the number of pairs is
+    taken as Poisson.
+    """
+    weeks = prepared.exact[: len(prepared.exact) // 7 * 7].reshape(-1, 7)
+    of_week = weeks.sum(axis=1)
+    expected = float((of_week * (of_week - 1)).sum()) / 14
+    pairs = float((weeks * (weeks - 1)).sum()) / 2
+    return float(poisson.sf(pairs - 1, expected)) if expected > 0 else 1.0
+
+
 def _delays(days: Ints, reported: Ints, window: Window, length: int) -> Delays:
     """The table of delays (Lawless 1994, section 2: counts by delay, and those at risk of it, under right truncation)."""
     known = (reported >= days) & (reported <= window.as_of)
@@ -247,14 +261,14 @@ def evidence(
     there = _unbound(layers * share, moves, sizes)
     generator = np.random.default_rng(seed)
     place = there.mean(axis=0)
-    root = np.linalg.cholesky(2.0 * np.atleast_2d(np.cov(there.T)) + 1e-9 * np.eye(len(place)))
+    root = np.asarray(np.linalg.cholesky(2.0 * np.atleast_2d(np.cov(there.T)) + 1e-9 * np.eye(len(place))), np.float64)
     normal, chi = generator.standard_normal((_TRIED, len(place))), generator.chisquare(_FREEDOM, _TRIED) / _FREEDOM
-    tried = place + (normal @ root.T) / np.sqrt(chi)[:, None]
-    found = _bound(tried, k, clumped=clumped)
+    scaled: Floats = normal / np.sqrt(chi)[:, None]
+    found = _bound(place + scaled @ root.T, k, clumped=clumped)
     shape, inverse = prior.layers(prepared, k)
     log = _log_prior(*found, shape, inverse / share, prior.moves(k))
     log += waves_sampler.likelihoods(prepared.exact, reported, *found, prior.start(k))
-    log -= _log_t(normal / np.sqrt(chi)[:, None], root)
+    log -= _log_t(scaled, root)
     best = log.max()
     return float(best + np.log(np.exp(log - best).mean()))
 

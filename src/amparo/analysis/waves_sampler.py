@@ -5,15 +5,16 @@ rate of state s is the sum of the layers 0..s, every layer positive, so that lab
 
 Model. State z_t, t = 1..T days, is a Markov chain with rows pi_s ~ Dirichlet(prior row s), whose weight lies on staying (the
 explicit self-transition of the sticky HDP-HMM: Fox, Sudderth, Jordan & Willsky 2011, Annals of Applied Statistics 5(2A),
-equation 11, with a given number of states instead of a process). Counts y_t | z_t = s ~ Poisson(e_t u_t lambda_s), where e_t is
-the expected share of day t's events that has been reported by now (Lawless 1994, Canadian Journal of Statistics 22) and u_t =
-1, or u_t ~ Gamma(r, r), which makes the counts negative binomial. lambda_s = delta_0 + ... + delta_s with delta_j ~ Gamma(a_j,
-b_j).
+equation 11, with a given number of states instead of a process). Counts y_t | z_t = s ~ Poisson(e_t u_t lambda_s), where e_t
+is the expected share of day t's events that has been reported by now (Lawless 1994, Canadian Journal of Statistics 22) and
+u_t = 1, or u_t ~ Gamma(r, r), which makes the counts negative binomial. lambda_s = delta_0 + ... + delta_s with
+delta_j ~ Gamma(a_j, b_j).
 
 One sweep: e (reverse hazards ~ Beta); the days of events whose day is not known; z by forward filtering and backward sampling
 (Scott 2002, JASA 97(457), section 2.1) with u integrated out; u and r; each state's count split among its layers (a sum of
 Poissons given its total is multinomial), which makes the Gamma and Dirichlet updates conjugate.
 """
+# ruff: noqa: NPY002  (compiled code seeds and draws from a generator of its own)
 
 import math
 from typing import Any, Final
@@ -108,18 +109,20 @@ def _report(seen: Any, exposed: Any, lags: Any, e: Any) -> None:
 @njit(cache=True)
 def _spread(exact: Any, spans: Any, e: Any, u: Any, rates: Any, z: Any, y: Any) -> None:
     """Count the days: those known, and each event known by a span only, on a day of it in proportion to that day's rate."""
-    y[:] = exact
-    if len(spans) == 0:
-        return
-    upto = np.empty(len(y) + 1)
-    upto[0] = 0.0
+    upto = np.zeros(len(y) + 1)
     for t in range(len(y)):
+        y[t] = exact[t]
         upto[t + 1] = upto[t] + rates[z[t]] * e[t] * u[t]
     for one in range(len(spans)):
         low, high = spans[one, 0], spans[one, 1]
         at = upto[low] + np.random.random() * (upto[high + 1] - upto[low])
-        day = np.searchsorted(upto, at, side="right") - 1
-        y[min(max(day, low), high)] += 1.0
+        while low < high:  # the day whose share of the cumulated rate holds the point
+            middle = (low + high) // 2
+            if upto[middle + 1] > at:
+                high = middle
+            else:
+                low = middle + 1
+        y[low] += 1.0
 
 
 @njit(cache=True)
@@ -141,6 +144,15 @@ def _clump(y: Any, e: Any, rates: Any, z: Any, size: float, u: Any) -> float:
 
 
 @njit(cache=True)
+def _cumulate(layers: Any, rates: Any) -> None:
+    """Rates of the states: sums of the layers up to each."""
+    total = 0.0
+    for j in range(len(layers)):
+        total += layers[j]
+        rates[j] = total
+
+
+@njit(cache=True)
 def _rate(y: Any, e: Any, u: Any, z: Any, shape: Any, inverse: Any, layers: Any, rates: Any) -> None:
     """Split every state's count among its layers, draw the layers, add them up to rates."""
     k = len(layers)
@@ -157,87 +169,88 @@ def _rate(y: Any, e: Any, u: Any, z: Any, shape: Any, inverse: Any, layers: Any,
         held[0] += left
         for j in range(s + 1):
             exposed[j] += under[s]
-    total = 0.0
     for j in range(k):
         layers[j] = np.random.gamma(shape[j] + held[j], 1.0 / (inverse[j] + exposed[j])) + 1e-12
-        total += layers[j]
-        rates[j] = total
+    _cumulate(layers, rates)
 
 
 @njit(cache=True)
 def _move(z: Any, prior: Any, moves: Any) -> None:
     """Draw the rows of the transition matrix from their Dirichlet."""
     k = len(prior)
-    weight = prior.copy()
+    seen = np.zeros((k, k))
     for t in range(1, len(z)):
-        weight[z[t - 1], z[t]] += 1.0
+        seen[z[t - 1], z[t]] += 1.0
     for s in range(k):
         total = 0.0
         for q in range(k):
-            moves[s, q] = np.random.gamma(weight[s, q], 1.0) + 1e-300
+            moves[s, q] = np.random.gamma(prior[s, q] + seen[s, q], 1.0) + 1e-300
             total += moves[s, q]
         for q in range(k):
             moves[s, q] /= total
 
 
 @njit(cache=True)
-def _uneven(y: Any, e: Any, rates: Any, z: Any) -> tuple[float, float]:
-    """Pearson's chi-square of the days' counts given the states, and that of counts drawn anew (posterior predictive check)."""
-    seen = drawn = 0.0
-    for t in range(len(y)):
-        mean = rates[z[t]] * e[t]
-        seen += (y[t] - mean) ** 2 / mean
-        drawn += (np.random.poisson(mean) - mean) ** 2 / mean
-    return seen, drawn
+def _sweep(
+    exact: Any, spans: Any, seen: Any, exposed: Any, lags: Any, start: Any, shape: Any, inverse: Any, prior: Any,
+    size: float, layers: Any, rates: Any, moves: Any, z: Any, y: Any, e: Any, u: Any, forward: Any,
+) -> float:  # fmt: skip
+    """Draw everything once, given the rest; returns the size."""
+    _report(seen, exposed, lags, e)
+    _spread(exact, spans, e, u, rates, z, y)
+    _filter(y, e, rates, moves, start, size, forward)
+    _backward(forward, moves, z)
+    if size > 0.0:
+        size = _clump(y, e, rates, z, size, u)
+    _rate(y, e, u, z, shape, inverse, layers, rates)
+    _move(z, prior, moves)
+    return size
 
 
 @njit(cache=True)
 def chain(
     exact: Any, spans: Any, seen: Any, exposed: Any, lags: Any, start: Any, shape: Any, inverse: Any, prior: Any,
-    clumped: bool, burn: int, draws: int, thin: int, seed: int,
+    layers: Any, size: float, burn: int, draws: int, thin: int, seed: int,
 ) -> Any:  # fmt: skip
-    """One chain: (states (draws, T) uint8, figures (draws, k + k k + 1), exposure (T,), counts (T,), p of the check).
+    """One chain: (states (draws, T) uint8, figures (draws, k + k k + 1), exposure (T,), counts (T,)).
 
     ``exact``: (T,) events whose day is known. ``spans``: (m, 2) first and last day of the others. ``seen``, ``exposed``:
     (bins,) reporting delays, one bin where none are known; ``lags``: (T,) bins. ``start``: (k,) P(z_1). ``shape``, ``inverse``:
-    (k,) Gamma prior of the layers. ``prior``: (k, k) Dirichlet rows. A row of figures: layers, transitions, size (0: Poisson).
+    (k,) Gamma prior of the layers. ``prior``: (k, k) Dirichlet rows. ``layers``: (k,) first layers, overwritten; ``size``: a
+    first size of the negative binomial, 0 for Poisson. A row of figures: layers, transitions, size.
     """
     np.random.seed(seed)
     days, k = len(exact), len(start)
     states, figures = np.empty((draws, days), np.uint8), np.empty((draws, k + k * k + 1))
-    z, y, e, u, forward = np.zeros(days, np.int64), exact.copy(), np.ones(days), np.ones(days), np.empty((days, k))
-    layers, rates, moves = shape / inverse * (0.3 + np.random.random(k)), np.empty(k), prior.copy()
-    for s in range(k):
-        rates[s] = np.sum(layers[: s + 1])
-        moves[s] = prior[s] / np.sum(prior[s])
-    size, worse = (2.0 if clumped else 0.0), 0.0
+    z, y, e, u, forward = np.zeros(days, np.int64), np.zeros(days), np.ones(days), np.ones(days), np.empty((days, k))
+    rates, moves = np.empty(k), np.empty((k, k))
     shares, counts = np.zeros(days), np.zeros(days)
+    _move(z[:1], prior, moves)
+    _cumulate(layers, rates)
     for sweep in range(-burn, draws * thin):
-        _report(seen, exposed, lags, e)
-        _spread(exact, spans, e, u, rates, z, y)
-        _filter(y, e, rates, moves, start, size, forward)
-        _backward(forward, moves, z)
-        if clumped:
-            size = _clump(y, e, rates, z, size, u)
-        _rate(y, e, u, z, shape, inverse, layers, rates)
-        _move(z, prior, moves)
-        if sweep >= 0 and sweep % thin == 0:
-            row = sweep // thin
-            states[row] = z
-            figures[row, :k], figures[row, k : k + k * k], figures[row, -1] = layers, moves.ravel(), size
-            shares += e / draws
-            counts += y / draws
-            was, drawn = _uneven(y, e, rates, z)
-            worse += 1.0 / draws if drawn >= was else 0.0
-    return states, figures, shares, counts, worse
+        size = _sweep(exact, spans, seen, exposed, lags, start, shape, inverse, prior, size, layers, rates, moves, z, y, e, u,
+                      forward)  # fmt: skip
+        if sweep < 0 or sweep % thin != 0:
+            continue
+        row = sweep // thin
+        for t in range(days):
+            states[row, t] = z[t]
+            shares[t] += e[t] / draws
+            counts[t] += y[t] / draws
+        for s in range(k):
+            figures[row, s] = layers[s]
+            for q in range(k):
+                figures[row, k + s * k + q] = moves[s, q]
+        figures[row, k + k * k] = size
+    return states, figures, shares, counts
 
 
 @njit(cache=True)
 def likelihoods(y: Any, e: Any, layers: Any, moves: Any, sizes: Any, start: Any) -> Any:
     """(n,) log likelihood of the counts for n sets of layers (n, k), transitions (n, k, k) and sizes (n,; 0: Poisson)."""
-    found, forward = np.empty(len(layers)), np.empty((len(y), len(start)))
+    found, forward, rates = np.empty(len(layers)), np.empty((len(y), len(start))), np.empty(len(start))
     for one in range(len(layers)):
-        rates = np.cumsum(layers[one])
+        _cumulate(layers[one], rates)
         found[one] = _filter(y, e, rates, moves[one], start, sizes[one], forward)
         if sizes[one] > 0.0:
             for t in range(len(y)):
