@@ -67,9 +67,12 @@ def test_sons_slaves_and_fathers_of_are_read() -> None:
 
 
 @pytest.mark.parametrize(("one", "two"), [
-    ("محمد أحمد الخطيب", "Mohammed Ahmad al-Khatib"), ("Зарван Тулметов", "Zarvan Toulmetoff"), ("Хьамид Тулметов", "Khamid Tulmetov"),
-    ("Mikhail Tulmetov", "Миша Тулметов"), ("Z. P. Tulmetov", "Зарван Петрович Тулметов"), ("Zarvantulmetov", "Zarvan Tulmetov"),
-    ("Dr. Zarvan Tulmetov", "ZARVAN TULMETOV"), ("Тулметова Анна Петровна", "Anna Tulmetova"), ("Йоханнес Ульрих", "Johannes Ulrich"),
+    ("محمد أحمد الخطيب", "Mohammed Ahmad al-Khatib"), ("Зарван Тулметов", "Zarvan Toulmetoff"),
+    ("Хьамид Тулметов", "Khamid Tulmetov"),
+    ("Mikhail Tulmetov", "Миша Тулметов"), ("Z. P. Tulmetov", "Зарван Петрович Тулметов"),
+    ("Zarvantulmetov", "Zarvan Tulmetov"),
+    ("Dr. Zarvan Tulmetov", "ZARVAN TULMETOV"), ("Тулметова Анна Петровна", "Anna Tulmetova"),
+    ("Йоханнес Ульрих", "Johannes Ulrich"),
 ])  # fmt: skip
 def test_spellings_of_one_name_are_alike(one: str, two: str) -> None:
     """Scripts, romanisations, familiar forms, initials, titles and joined words leave a name the same."""
@@ -168,8 +171,10 @@ def test_letters_of_arabic_are_not_run_together() -> None:
 
 
 @pytest.mark.parametrize(("one", "two", "same"), [
-    ("Tulmet Trading LLC", "OOO Tulmet Trading", True), ("Brigade Forty-Four", "44th Brigade", True), ("3rd Rifle Brigade", "45th Rifle Brigade", False),
-    ("Zarvan Group", "Tulmet Group", False), ("T.L.M. Aviation", "TLM Aviation", True), ("Зарван Трейдинг ООО", "Zarvan Treiding Limited", True),
+    ("Tulmet Trading LLC", "OOO Tulmet Trading", True), ("Brigade Forty-Four", "44th Brigade", True),
+    ("3rd Rifle Brigade", "45th Rifle Brigade", False),
+    ("Zarvan Group", "Tulmet Group", False), ("T.L.M. Aviation", "TLM Aviation", True),
+    ("Зарван Трейдинг ООО", "Zarvan Treiding Limited", True),
 ])  # fmt: skip
 def test_bodies_are_compared_without_their_legal_form(one: str, two: str, *, same: bool) -> None:
     """Legal forms and number words are levelled; other numbers or telling words make another body."""

@@ -51,7 +51,7 @@ class Likeness:
 def alike(a: Word, b: Word) -> float:
     """Score in [0, 1] of two words as spellings of one name."""
     if a.latin == b.latin and a.bare == b.bare:
-        return _INITIAL if a.initial else 1.0
+        return _INITIAL if a.initial or b.initial else 1.0
     if a.initial or b.initial:
         return _initials(a, b)
     return (
