@@ -145,6 +145,12 @@ def test_any_text_is_read(text: str) -> None:
     assert all(set(word.latin) <= set("abcdefghijklmnopqrstuvwxyz'") and word.latin for word in name.words)
 
 
+@pytest.mark.parametrize("text", ["Ива\u0378нова Петра", "Иванова\U000e0fff Петра", "Ӏва\u0560н Петровича", "\ud800Иван"])
+def test_letters_without_a_name_do_not_stop_the_reading(text: str) -> None:
+    """Unassigned code points beside Cyrillic letters are read past."""
+    assert parse(text).words
+
+
 def test_a_hostile_name_costs_no_more_than_a_name() -> None:
     """A million letters or words are cut off; the answer comes from the first ones."""
     assert len(parse("а" * 1_000_000).words) == 1
@@ -179,6 +185,12 @@ def test_letters_of_arabic_are_not_run_together() -> None:
 def test_bodies_are_compared_without_their_legal_form(one: str, two: str, *, same: bool) -> None:
     """Legal forms and number words are levelled; other numbers or telling words make another body."""
     assert (compare_bodies(parse_body(one), parse_body(two)).total >= SAME) == same
+
+
+@given(TEXT, TEXT)
+def test_any_body_is_read(one: str, two: str) -> None:
+    """Signs that look like digits, other scripts, nothing at all: a total in [0, 1] comes back."""
+    assert 0.0 <= compare_bodies(parse_body("brigade ❸ " + one), parse_body(two)).total <= 1.0
 
 
 @given(WRITTEN, WRITTEN)
