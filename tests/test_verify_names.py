@@ -169,6 +169,13 @@ def test_distance_is_a_distance_of_codes(one: str, two: str) -> None:
     assert distance(a, b) == pytest.approx(distance(b, a)) and distance(a, b) >= 0.0
 
 
+@given(st.binary(max_size=30), st.binary(max_size=30))
+def test_any_bytes_have_a_distance(one: bytes, two: bytes) -> None:
+    """The kernel stays inside its tables whatever bytes it is given: a finite distance, no larger than leaving all out."""
+    assert 0.0 <= distance(one, two) <= len(one) + len(two)
+    assert sound("ж❸\x00é") == b"\x00"
+
+
 def test_letters_of_arabic_are_not_run_together() -> None:
     """d and h in a word are two sounds, not dh; t and s not ts."""
     assert sound(romanise("دهب")) == b"dhb"

@@ -10,7 +10,8 @@ from watchlist_kit import ALIAS, BODY, BORN, EU, LISTS, OFAC_ALT, OFAC_CSV, OFAC
 
 from amparo.verify import watchlists_xml
 from amparo.verify.watch_index import WatchIndex
-from amparo.verify.watchlists import ALERT, FORMATS, MOST_NAMES, BadWatchList, Entry, NoEntries, read
+from amparo.verify.watchlists import ALERT, FORMATS, MOST_NAMES, Entry, NoEntries, read
+from amparo.verify.watchlists_xml import BadWatchList
 
 
 def entries(format: str, data: bytes) -> list[Entry]:
