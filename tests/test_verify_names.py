@@ -67,9 +67,12 @@ def test_sons_slaves_and_fathers_of_are_read() -> None:
 
 
 @pytest.mark.parametrize(("one", "two"), [
-    ("محمد أحمد الخطيب", "Mohammed Ahmad al-Khatib"), ("Зарван Тулметов", "Zarvan Toulmetoff"), ("Хьамид Тулметов", "Khamid Tulmetov"),
-    ("Mikhail Tulmetov", "Миша Тулметов"), ("Z. P. Tulmetov", "Зарван Петрович Тулметов"), ("Zarvantulmetov", "Zarvan Tulmetov"),
-    ("Dr. Zarvan Tulmetov", "ZARVAN TULMETOV"), ("Тулметова Анна Петровна", "Anna Tulmetova"), ("Йоханнес Ульрих", "Johannes Ulrich"),
+    ("محمد أحمد الخطيب", "Mohammed Ahmad al-Khatib"), ("Зарван Тулметов", "Zarvan Toulmetoff"),
+    ("Хьамид Тулметов", "Khamid Tulmetov"),
+    ("Mikhail Tulmetov", "Миша Тулметов"), ("Z. P. Tulmetov", "Зарван Петрович Тулметов"),
+    ("Zarvantulmetov", "Zarvan Tulmetov"),
+    ("Dr. Zarvan Tulmetov", "ZARVAN TULMETOV"), ("Тулметова Анна Петровна", "Anna Tulmetova"),
+    ("Йоханнес Ульрих", "Johannes Ulrich"),
 ])  # fmt: skip
 def test_spellings_of_one_name_are_alike(one: str, two: str) -> None:
     """Scripts, romanisations, familiar forms, initials, titles and joined words leave a name the same."""
@@ -142,6 +145,12 @@ def test_any_text_is_read(text: str) -> None:
     assert all(set(word.latin) <= set("abcdefghijklmnopqrstuvwxyz'") and word.latin for word in name.words)
 
 
+@pytest.mark.parametrize("text", ["Ива\u0378нова Петра", "Иванова\U000e0fff Петра", "Ӏва\u0560н Петровича", "\ud800Иван"])
+def test_letters_without_a_name_do_not_stop_the_reading(text: str) -> None:
+    """Unassigned code points beside Cyrillic letters are read past."""
+    assert parse(text).words
+
+
 def test_a_hostile_name_costs_no_more_than_a_name() -> None:
     """A million letters or words are cut off; the answer comes from the first ones."""
     assert len(parse("а" * 1_000_000).words) == 1
@@ -160,6 +169,13 @@ def test_distance_is_a_distance_of_codes(one: str, two: str) -> None:
     assert distance(a, b) == pytest.approx(distance(b, a)) and distance(a, b) >= 0.0
 
 
+@given(st.binary(max_size=30), st.binary(max_size=30))
+def test_any_bytes_have_a_distance(one: bytes, two: bytes) -> None:
+    """The kernel stays inside its tables whatever bytes it is given: a finite distance, no larger than leaving all out."""
+    assert 0.0 <= distance(one, two) <= len(one) + len(two)
+    assert sound("ж❸\x00é") == b"\x00"
+
+
 def test_letters_of_arabic_are_not_run_together() -> None:
     """d and h in a word are two sounds, not dh; t and s not ts."""
     assert sound(romanise("دهب")) == b"dhb"
@@ -168,12 +184,20 @@ def test_letters_of_arabic_are_not_run_together() -> None:
 
 
 @pytest.mark.parametrize(("one", "two", "same"), [
-    ("Tulmet Trading LLC", "OOO Tulmet Trading", True), ("Brigade Forty-Four", "44th Brigade", True), ("3rd Rifle Brigade", "45th Rifle Brigade", False),
-    ("Zarvan Group", "Tulmet Group", False), ("T.L.M. Aviation", "TLM Aviation", True), ("Зарван Трейдинг ООО", "Zarvan Treiding Limited", True),
+    ("Tulmet Trading LLC", "OOO Tulmet Trading", True), ("Brigade Forty-Four", "44th Brigade", True),
+    ("3rd Rifle Brigade", "45th Rifle Brigade", False),
+    ("Zarvan Group", "Tulmet Group", False), ("T.L.M. Aviation", "TLM Aviation", True),
+    ("Зарван Трейдинг ООО", "Zarvan Treiding Limited", True),
 ])  # fmt: skip
 def test_bodies_are_compared_without_their_legal_form(one: str, two: str, *, same: bool) -> None:
     """Legal forms and number words are levelled; other numbers or telling words make another body."""
     assert (compare_bodies(parse_body(one), parse_body(two)).total >= SAME) == same
+
+
+@given(TEXT, TEXT)
+def test_any_body_is_read(one: str, two: str) -> None:
+    """Signs that look like digits, other scripts, nothing at all: a total in [0, 1] comes back."""
+    assert 0.0 <= compare_bodies(parse_body("brigade ❸ " + one), parse_body(two)).total <= 1.0
 
 
 @given(WRITTEN, WRITTEN)

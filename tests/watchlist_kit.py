@@ -12,22 +12,26 @@ OFAC_XML = f"""<?xml version="1.0" standalone="yes"?>
 <dateOfBirthList><dateOfBirthItem><dateOfBirth>01 Mar {BORN}</dateOfBirth></dateOfBirthItem></dateOfBirthList></sdnEntry>
 <sdnEntry><uid>72</uid><lastName>{BODY}</lastName><sdnType>Entity</sdnType></sdnEntry></sdnList>""".encode()
 
+_NONE = ",-0- " * 7
 OFAC_CSV = (
-    f'71,"TULMETOV, Zarvan","individual","MADEUP","-0- ",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,"DOB 01 Mar {BORN}; nationality Nowhere."\r\n'
-    f'72,"{BODY}",-0- ,"MADEUP",-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- ,-0- \r\n\x1a'
+    f'71,"TULMETOV, Zarvan","individual","MADEUP"{_NONE},"DOB 01 Mar {BORN}; nationality Nowhere."\r\n'
+    f'72,"{BODY}",-0- ,"MADEUP"{_NONE},-0- \r\n\x1a'
 ).encode()
 OFAC_ALT = f'71,1,"aka","{ALIAS}",-0- \r\n'.encode()
 
 EU = f"""<?xml version="1.0" encoding="UTF-8"?><export xmlns="http://eu.europa.ec/fpi/fsd/export">
-<sanctionEntity euReferenceNumber="EU.71.1" logicalId="9"><regulation programme="MADEUP"/><subjectType code="person" classificationCode="P"/>
+<sanctionEntity euReferenceNumber="EU.71.1" logicalId="9"><regulation programme="MADEUP"/>
+<subjectType code="person" classificationCode="P"/>
 <nameAlias wholeName="{PERSON_LATIN}" strong="true"/><nameAlias wholeName="{PERSON_ARABIC}" strong="true"/>
 <nameAlias firstName="Zarwan" middleName="" lastName="al-Haddad" wholeName="" strong="false"/>
 <citizenship countryIso2Code="XX"/><birthdate year="{BORN}"/></sanctionEntity>
-<sanctionEntity logicalId="10"><subjectType code="enterprise" classificationCode="E"/><nameAlias wholeName="{BODY}"/></sanctionEntity>
+<sanctionEntity logicalId="10"><subjectType code="enterprise" classificationCode="E"/>
+<nameAlias wholeName="{BODY}"/></sanctionEntity>
 </export>""".encode()
 
 UK = f"""<?xml version="1.0"?><Designations><DateGenerated>2026-01-31</DateGenerated>
-<Designation><UniqueID>MUP0071</UniqueID><RegimeName>Made up</RegimeName><IndividualEntityShip>Individual</IndividualEntityShip>
+<Designation><UniqueID>MUP0071</UniqueID><RegimeName>Made up</RegimeName>
+<IndividualEntityShip>Individual</IndividualEntityShip>
 <Names><Name><Name1>Zarvan</Name1><Name6>TULMETOV</Name6><NameType>Primary Name</NameType></Name>
 <Name><Name6>{ALIAS}</Name6><NameType>Alias</NameType><AliasStrength>Low quality</AliasStrength></Name></Names>
 <NonLatinNames><NonLatinName><NameNonLatinScript>{PERSON_ARABIC}</NameNonLatinScript></NonLatinName></NonLatinNames>

@@ -117,7 +117,7 @@ def _parse_body(raw: str) -> Body:
 
 def _plain(token: str, roman: str) -> str:
     ordinal = _ORDINAL.match(token.lower())
-    return ordinal[1] if ordinal else token if token.isdigit() else roman
+    return ordinal[1] if ordinal else token if token.isdecimal() else roman
 
 
 def _without_form(words: list[str]) -> tuple[list[str], str]:
@@ -149,7 +149,7 @@ def _numbers(words: list[str]) -> tuple[list[str], tuple[str, ...]]:
         if word in _TENS:
             ten = _TENS[word]
             numbers.append(str(ten))
-        elif word.isdigit():
+        elif word.isdecimal():
             numbers.append(str(int(word[:18])))
             ten = 0
         elif word in _NUMBERS and (len(word) > 1 or (word == "i" and out)):

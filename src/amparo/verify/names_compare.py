@@ -10,7 +10,7 @@ where both are on it (equal, familiar form, or two different names), by the weig
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from amparo.kernel.i18n import N_, _
@@ -51,7 +51,7 @@ class Likeness:
 def alike(a: Word, b: Word) -> float:
     """Score in [0, 1] of two words as spellings of one name."""
     if a.latin == b.latin and a.bare == b.bare:
-        return _INITIAL if a.initial else 1.0
+        return _INITIAL if a.initial or b.initial else 1.0
     if a.initial or b.initial:
         return _initials(a, b)
     return (
@@ -98,8 +98,10 @@ def compare(a: Name, b: Name) -> Likeness:
     """Compare two names read by ``parse``. A name without words is like nothing: total 0, no part."""
     if not a.words or not b.words:
         return Likeness(dict.fromkeys(PARTS), 0.0, (N_("one of the names is empty"),))
-    pairs = _align(a, b)
-    return _judge(a, b, pairs)
+    if (b.written, b.roles, b.raw) < (a.written, a.roles, a.raw):  # ties are broken in one way, whichever name comes first
+        found = compare(b, a)
+        return replace(found, pairs=tuple((two, one, score) for one, two, score in found.pairs))
+    return _judge(a, b, _align(a, b))
 
 
 _Pair = tuple[tuple[int, ...], tuple[int, ...], float]

@@ -40,7 +40,7 @@ _ARABIC = {
     "ځ": "dz", "څ": "ts", "ډ": "d", "ړ": "r", "ږ": "zh", "ښ": "sh", "ټ": "t", "ګ": "g", "ڼ": "n", "ۍ": "y", "ٹ": "t", "ڈ": "d",
     "ڑ": "r", "ں": "n", "ێ": "e", "ۆ": "o", "ڵ": "l", "ڕ": "r", "ڭ": "g", "ۋ": "v", "ى": "a",
 }  # fmt: skip
-_MARKED = str.maketrans({"č": "ch", "ć": "ch", "š": "sh", "ś": "sh", "ş": "sh", "ș": "sh", "ž": "zh", "ż": "zh", 
+_MARKED = str.maketrans({"č": "ch", "ć": "ch", "š": "sh", "ś": "sh", "ş": "sh", "ș": "sh", "ž": "zh", "ż": "zh",
     "ź": "zh", "ŝ": "shch",
                          "ğ": "gh", "ȟ": "kh", "ẖ": "kh", "ḫ": "kh", "ġ": "gh", "â": "ya", "û": "yu", "ţ": "ts"})  # fmt: skip
 _SHCH = re.compile("š[čt]š?|ść")
@@ -116,7 +116,7 @@ def sound(latin: str) -> bytes:
         word = "j" + _GRAPHEME.sub(lambda match: _GRAPHEMES[match[0]], word[1:])
     else:
         word = _GRAPHEME.sub(lambda match: _GRAPHEMES[match[0]], word)
-    return _TWICE.sub(r"\1", word.replace("'", "")).encode()
+    return _TWICE.sub(r"\1", word.replace("'", "")).encode("ascii", "ignore")
 
 
 _SKELETON_OF = str.maketrans({"S": "s", "W": "s", "C": "s", "Z": "s", "z": "s", "Q": "s", "c": "k", "q": "k", "X": "h",
@@ -134,8 +134,8 @@ def skeleton(latin: str) -> str:
 
 
 def _costs() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Costs of replacing (128 x 128) and of leaving out (2 modes x 128) a sound; a consonant counts 1, a vowel half."""
-    replace = np.ones((128, 128))
+    """Costs of replacing (256 x 256) and of leaving out (2 modes x 256) a sound; a consonant counts 1, a vowel half."""
+    replace = np.ones((256, 256))  # a place for every byte: the kernel does not check its bounds
     near = [
         ("Xh", 0.1), ("Xk", 0.35), ("Xx", 0.1), ("qk", 0.0), ("qg", 0.3), ("qG", 0.3), ("gk", 0.5), ("Gg", 0.1), ("Gk", 0.5),
         ("Gh", 0.4),
@@ -156,7 +156,7 @@ def _costs() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     for pair, cost in near:
         replace[ord(pair[0]), ord(pair[1])] = replace[ord(pair[1]), ord(pair[0])] = cost
     np.fill_diagonal(replace, 0.0)
-    leave = np.ones((2, 128))
+    leave = np.ones((2, 256))
     for vowel in "aeiouyUI":
         leave[0, ord(vowel)] = 0.4
     leave[0, ord("h")], leave[0, ord("w")], leave[0, ord("y")] = 0.4, 0.6, 0.3

@@ -4,10 +4,12 @@ Invariant: the words of one name agree in case, gender and number; a name that c
 The dictionary (pymorphy3, Korobov, AIST 2015) is loaded when the first name in Cyrillic letters comes.
 """
 
+import re
 from functools import lru_cache
 from typing import Any
 
 _CASES = ("nomn", "gent", "datv", "accs", "ablt", "loct")
+_RUSSIAN = re.compile("[А-Яа-яЁё]{3,40}")  # the analyser fails on signs that Unicode has no name for
 _NAME_TAGS = ("Name", "Surn", "Patr")
 
 
@@ -36,7 +38,7 @@ def _readings(word: str) -> tuple[tuple[str, str, str], ...]:
 
 def nominatives(words: tuple[str, ...]) -> tuple[str, ...]:
     """The words in the nominative, capitals kept at the front; as they are where nothing shows another case."""
-    known = [(index, _readings(word)) for index, word in enumerate(words) if len(word) > 2]
+    known = [(index, _readings(word)) for index, word in enumerate(words) if _RUSSIAN.fullmatch(word)]
     known = [(index, readings) for index, readings in known if readings]
     if not known:
         return words
