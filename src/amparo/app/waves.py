@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from amparo.analysis import waves as analysis
 from amparo.analysis import waves_made_up
-from amparo.analysis.waves import Events, Settings, Wave, Waves, Why
+from amparo.analysis.waves import Events, Wave, Waves, Why
+from amparo.analysis.waves_parts import WIDEST
 from amparo.app.session import Session, check_stop, now_ms, stops_when_asked
 from amparo.kernel import dates
 from amparo.kernel.errors import NotFound
@@ -24,6 +25,10 @@ from amparo.record.aggregates import ToldAct
 MOST_CLAIMS: Final = 500_000
 SEED: Final = 1
 _PLACES: Final = 100_000
+_WAVES: Final = ("wave of arrests", "round-up", "new cases", "renewed reports")
+"""Types of events that assert a wave."""
+_MADE_UP: Final = 300
+"""Acts of the demonstration, about."""
 _ABOUT: Final = 15
 """Days on either side that “about” a day may mean."""
 _DAY: Final = 86_400_000
@@ -106,7 +111,7 @@ def _figures(found: Waves) -> dict[str, Any]:
         "left_out": found.left_out, "log10_bayes_factor": evidence, "waves": [_wave(one) for one in found.waves],
         "without_source": [{"source": one.source, "events": one.events, "share": round(one.share, 3)} for one in found.refits],
         "diagnostics": {name: round(value, 4) for name, value in found.diagnostics.items()}, "settings": found.settings,
-        "probability": [round(float(one), 3) for one in found.probability],
+        "probability": [round(float(one), 3) for one in found.probability] if found.waves else None,
         "reported": [round(float(one), 3) for one in found.reported],
     }  # fmt: skip
 
@@ -142,7 +147,7 @@ def look(
     events, undated = _events(session, wanted)
     number = len(events.first) + undated
     asserted = _asserted(session)
-    if not len(events.first):
+    if not (events.last - events.first < WIDEST).any():
         return Report(None, number, undated, asserted, more=more)
     with stops_when_asked():
         as_of = now_ms() // _DAY + _EPOCH
@@ -152,11 +157,9 @@ def look(
 
 def demonstration(*, seed: int = SEED, progress: Progress | None = None) -> Report:
     """The same of a made-up population with three true waves; no record is read."""
-    made = waves_made_up.three_waves(seed, coarse=0.2, delay=30.0)
+    made = waves_made_up.three_waves(seed, expected=_MADE_UP, coarse=0.2, delay=30.0)
     with stops_when_asked():
-        found = analysis.find(
-            made.events, as_of=made.as_of, settings=Settings(), seed=seed, progress=_stoppable(progress)
-        )  # fmt: skip
+        found = analysis.find(made.events, as_of=made.as_of, seed=seed, progress=_stoppable(progress))
     return Report(found, len(made.events.first), 0, (), made_up=True, truth=made.waves)
 
 
@@ -221,9 +224,9 @@ def _recorded(moment: int) -> int:
 
 
 def _asserted(session: Session) -> tuple[Asserted, ...]:
-    """What sources call a wave of arrests."""
+    """What sources call waves, round-ups or new cases."""
     told = [one for one in aggregates.told_by_property(session.record, ["event type"], MOST_CLAIMS)
-            if one.value == "wave of arrests" and one.polarity != "denied"]  # fmt: skip
+            if one.value in _WAVES and one.polarity != "denied"]  # fmt: skip
     named = aggregates.named(session.record, {one.subject for one in told})
     return tuple(
         Asserted(one.subject, named[one.subject].label if one.subject in named else "", one.valid, one.source, one.handle)

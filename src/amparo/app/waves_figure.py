@@ -18,14 +18,16 @@ from amparo.kernel.i18n import N_, _
 _WIDTH: Final = 960
 _LEFT: Final = 56
 _RIGHT: Final = 16
-_TOP: Final = 64
+_TOP: Final = 78
 _TALL: Final = 150
 _BETWEEN: Final = 34
 _CURVE: Final = 80
 _LINE: Final = 20
 _BINS: Final = (7, 14, 28, 91)
 _MOST_BINS: Final = 160
-_INK, _SOFT, _BAR, _BAND, _CORE = "#1b1b1b", "#595959", "#5b7a99", "#f2c9a1", "#d9822b"
+_INK, _SOFT, _BAR, _PALE, _BAND, _SURE, _CORE = (
+    "#1b1b1b", "#595959", "#4b6a89", "#a9bdd0", "#faead9", "#f3d3b0", "#d9822b"
+)  # fmt: skip
 _NOTHING: Final = N_("No act bears a date that can be used: there is nothing to draw.")
 
 
@@ -38,11 +40,18 @@ def figure(report: Report) -> str:
     if found is None:
         return _sheet(title, 120, [_text(_LEFT, _TOP, _(_NOTHING))])
     rows = table(report)
-    under = _TOP + _TALL + _BETWEEN + _CURVE + 56
+    if found.waves:
+        rows.append(_("Light: where a bound lies, 9 in 10. Dark bar: from the likely start to the likely end."))
+    under = _foot(found) + 50
     parts = [_text(_LEFT, 46, subtitle(report), _SOFT), *_bands(found), *_columns(found), *_axis(found)]
     parts += _curve(found) if found.waves else []
     parts += [_text(_LEFT, under + number * _LINE, row, _INK) for number, row in enumerate(rows)]
     return _sheet(title, under + len(rows) * _LINE + 8, parts)
+
+
+def _foot(found: Waves) -> int:
+    """Where time runs: under the curve, if there are waves to draw one for."""
+    return _TOP + _TALL + (_BETWEEN + _CURVE if found.waves else 0)
 
 
 def subtitle(report: Report) -> str:
@@ -80,33 +89,38 @@ def _across(found: Waves, at: float) -> float:
     return _LEFT + at / len(found.counts) * (_WIDTH - _LEFT - _RIGHT)
 
 
-def _bins(found: Waves) -> tuple[int, list[float]]:
-    """(days of a column, acts in each); the last may be shorter."""
+def _bins(found: Waves) -> tuple[int, list[tuple[float, float]]]:
+    """(days of a column, all acts and those whose day is known in each); the last may be shorter."""
     days = len(found.counts)
     length = next((one for one in _BINS if days / one <= _MOST_BINS), _BINS[-1])
-    return length, [float(found.counts[low : low + length].sum()) for low in range(0, days, length)]
+    starts = np.arange(0, days, length)
+    every, known = (np.add.reduceat(one, starts).tolist() for one in (found.counts, found.exact))
+    return length, list(zip(every, known, strict=True))
 
 
 def _columns(found: Waves) -> list[str]:
     length, counts = _bins(found)
-    most = max(1.0, *counts)
+    most = max(1.0, *(count for count, _known in counts))
     foot = _TOP + _TALL
-    parts = [_text(_LEFT, _TOP - 2, _("Acts by {number} days").format(number=length), _SOFT),
+    heading = _("Acts by {number} days; pale: those without a known day, where they may lie").format(number=length)
+    parts = [_text(_LEFT, _TOP - 2, heading, _SOFT),
              _text(_LEFT - 6, _TOP + 12, f"{most:.0f}", _SOFT, "end"), _text(_LEFT - 6, foot, "0", _SOFT, "end")]  # fmt: skip
-    for number, count in enumerate(counts):
-        if count > 0:
-            left, right = _across(found, number * length), _across(found, min(len(found.counts), (number + 1) * length))
-            tall = count / most * (_TALL - 12)
-            parts.append(_box(left, foot - tall, max(0.8, right - left - 0.8), tall, _BAR))
+    for number, (count, known) in enumerate(counts):
+        left, right = _across(found, number * length), _across(found, min(len(found.counts), (number + 1) * length))
+        for amount, colour in ((count, _PALE), (known, _BAR)):
+            tall = amount / most * (_TALL - 12)
+            if tall >= 0.1:
+                parts.append(_box(left, foot - tall, max(0.8, right - left - 0.8), tall, colour))
     return parts
 
 
 def _bands(found: Waves) -> list[str]:
-    """For each wave that stands: light from the earliest start to the latest end, dark between start and end."""
+    """For each wave that stands: light where its bounds may lie, darker what is inside either way, a bar from start to end."""
     parts = []
     for wave in found.waves:
         if wave.stands:
             parts += [_stripe(found, wave.start_band[0], wave.end_band[1], _BAND, _TOP),
+                      _stripe(found, wave.start_band[1], max(wave.start_band[1], wave.end_band[0]), _SURE, _TOP),
                       _box(*_from_to(found, wave), _CORE, f"{day(wave.start)} – {day(wave.end)}")]  # fmt: skip
     return parts
 
@@ -118,7 +132,7 @@ def _from_to(found: Waves, wave: Wave) -> tuple[float, float, float, float]:
 
 def _stripe(found: Waves, first: int, last: int, colour: str, top: float) -> str:
     left, right = (_across(found, at - found.first) for at in (first, last + 1))
-    return _box(left, top, right - left, _TALL + _BETWEEN + _CURVE, colour)
+    return _box(left, top, right - left, _foot(found) - top, colour)
 
 
 def _curve(found: Waves) -> list[str]:
@@ -135,7 +149,7 @@ def _curve(found: Waves) -> list[str]:
 
 
 def _axis(found: Waves) -> list[str]:
-    foot = _TOP + _TALL + _BETWEEN + _CURVE
+    foot = _foot(found)
     parts = [f'<path d="M{_LEFT},{foot + 0.5}H{_WIDTH - _RIGHT}" stroke="{_INK}"/>']
     for at in _ticks(found.first, found.last):
         x = _across(found, at - found.first)

@@ -66,7 +66,9 @@ def _found(report: app.Report) -> list[str]:
     found = report.found
     if found is None:
         return []
-    lines = [line for wave in found.waves for line in _wave(wave, sure=found.determinable)]
+    lines = [_("True wave, as it was made up: {start} to {end}").format(start=app.day(low), end=app.day(high))
+             for low, high in report.truth]  # fmt: skip
+    lines += [line for wave in found.waves for line in _wave(wave, sure=found.determinable)]
     lines += waves_figure.table(report)[len(found.waves) :]
     if found.left_out:
         lines.append(_("Left out, because their dates reach beyond the days looked at or span over two years: {number}").format(
@@ -104,7 +106,7 @@ def _without(kept: dict[str, float]) -> list[str]:
 def _asserted(report: app.Report) -> list[str]:
     if not report.asserted:
         return []
-    lines = [_("Waves that sources assert (their words, not counted above):")]
+    lines = [_("Waves, round-ups and new cases that sources assert (their words, not counted above):")]
     for one in report.asserted:
         told = _("{event} {label}, {date}, asserted by {source} ({claim})").format(
             event=one.event, label=one.label, date=one.date or "?", source=one.source or "?", claim=one.claim)  # fmt: skip
