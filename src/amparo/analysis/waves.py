@@ -28,8 +28,8 @@ Progress = Callable[[int, int], None]
 FEWEST: Final = 20
 """Events with a known day below which nothing is said."""
 EVIDENCE: Final = 4.0
-"""log10 of the Bayes factor from which more than one state is taken as shown; 2 would be "decisive" (Kass & Raftery 1995), but the
-bounds that sixty events leave are still too wide to be of use."""
+"""log10 of the Bayes factor from which more than one state is taken as shown; 2 is "decisive" (Kass & Raftery 1995), but such
+evidence still leaves the bounds too wide to be of use. This and _NARROW were chosen on populations with the seeds 1 to 60."""
 FIRM: Final = 0.7
 """Probability from which a wave is called one."""
 SHOWN: Final = 0.5
@@ -112,9 +112,10 @@ class Waves:
 
     ``first``, ``last``: the days looked at, as ordinals, T of them. ``counted``: events used, ``spread`` of them without a
     known day; ``left_out``: outside the days looked at or without bounds. ``probability``: (T,) that the day lies in a wave.
-    ``rate``: (3, T) events a day: low, mean, high. ``counts``: (T,) events, spread ones by their expected place. ``reported``:
-    (T,) share of the day's events reported by now. ``evidence``: log10 of the Bayes factor against a steady rate, nan where
-    it could not be had.
+    ``rate``: (3, T) events a day: low, mean, high. ``exact``: (T,) events whose day is known; ``counts``: (T,) all of them, the
+    spread ones by their expected place, or evenly where the events cannot bear any wave. ``reported``: (T,) share of
+    the day's events reported by now. ``evidence``: log10 of the Bayes factor against a steady rate, nan where it could not be
+    had. ``refits``: one for each large source. ``diagnostics``: R-hat, and p of the events that share a day.
     """
 
     first: int
@@ -126,6 +127,7 @@ class Waves:
     why: tuple[Why, ...]
     probability: NDArray[np.float64]
     rate: NDArray[np.float64]
+    exact: NDArray[np.float64]
     counts: NDArray[np.float64]
     reported: NDArray[np.float64]
     evidence: float
@@ -182,8 +184,9 @@ def find(
     shown = {**prior.as_settings(), **settings.as_settings(), "seed": seed, "model": _model(clumped=clumped)}
     return Waves(
         prepared.window.first, prepared.window.last, prepared.number, len(prepared.spans), prepared.left_out, judged,
-        doubts or _why(judged), (fit.states > 0).mean(axis=0), _band(fit), fit.counts, fit.reported, weight,
-        tuple(refits), {"rhat": fit.apart, "same_day_p": bunched}, shown,
+        doubts or _why(judged), (fit.states > 0).mean(axis=0), _band(fit), prepared.exact,
+        prepared.evenly() if doubts else fit.counts, fit.reported, weight, tuple(refits),
+        {"rhat": fit.apart, "same_day_p": bunched}, shown,
     )  # fmt: skip
 
 

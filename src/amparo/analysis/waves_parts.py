@@ -20,11 +20,12 @@ from amparo.kernel.i18n import N_
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MOST_DAYS: Final = 8_000
+FEWEST_DAYS: Final = 28
+MOST_DAYS: Final = 12_000
 MOST_EVENTS: Final = 2_000_000
 _NEAR: Final = 3
 """Days of a date that is taken as exact (its middle day)."""
-_WIDEST: Final = 731
+WIDEST: Final = 731
 """Days of the widest date that is spread; a wider one says too little."""
 _EDGES: Final = (*range(15), *range(21, 91, 7), *range(120, 731, 30), *range(1095, 36_500, 365))
 """Upper edges of the bins of delays, in days."""
@@ -171,6 +172,13 @@ class Prepared:
         """(number,) index of each event's source, those of a known day first."""
         return np.concatenate((self.day_source, self.span_source))
 
+    def evenly(self) -> Floats:
+        """(T,) events, each of those without a known day in equal parts on all days of its span."""
+        counts = self.exact.copy()
+        for low, high in self.spans:
+            counts[low : high + 1] += 1 / (high + 1 - low)
+        return counts
+
     def without(self, name: str) -> "Prepared":
         """The same days without the events of a source; the delays stay as they are."""
         at = self.sources.index(name)
@@ -182,23 +190,25 @@ class Prepared:
 
 
 def fit_window(events: Events, first: int | None, last: int | None, as_of: int | None) -> Window:
-    """The days looked at: as asked, or all that the events not wider than _WIDEST span. Raises BadEvents."""
-    usable = events.last - events.first < _WIDEST
+    """The days looked at: as asked, or FEWEST_DAYS and more that hold the events not wider than WIDEST. Raises BadEvents."""
+    usable = events.last - events.first < WIDEST
     if not usable.any() and (first is None or last is None):
         raise BadEvents(what="no event bears a date that can be used")
     low = int(events.first[usable].min()) if first is None else first
     high = int(events.last[usable].max()) if last is None else last
     if as_of is not None:
         high = min(high, as_of)
-    if not 28 <= high - low + 1 <= MOST_DAYS:
-        raise BadEvents(what=f"{max(0, high - low + 1)} days, where 28 to {MOST_DAYS} can be looked at")
+    if first is None and 0 < high - low + 1 < FEWEST_DAYS:
+        low = high + 1 - FEWEST_DAYS
+    if not FEWEST_DAYS <= high - low + 1 <= MOST_DAYS:
+        raise BadEvents(what=f"{max(0, high - low + 1)} days, where {FEWEST_DAYS} to {MOST_DAYS} can be looked at")
     return Window(low, high, -1 if as_of is None else as_of)
 
 
 def prepare(events: Events, window: Window) -> Prepared:
     """Sort the events into those whose day is known, those to be spread, and those left out."""
     wide = events.last - events.first + 1
-    inside = (events.first >= window.first) & (events.last <= window.last) & (wide <= _WIDEST)
+    inside = (events.first >= window.first) & (events.last <= window.last) & (wide <= WIDEST)
     near, far = inside & (wide <= _NEAR), inside & (wide > _NEAR)
     days = (events.first[near] + events.last[near]) // 2 - window.first
     spans = np.stack([events.first[far], events.last[far]], axis=1) - window.first
