@@ -11,13 +11,10 @@ What is generated is made up. Peers (Splink with its default comparisons, record
 
 import argparse
 import resource
-import sys
 import time
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 import openpyxl

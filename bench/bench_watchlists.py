@@ -13,8 +13,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from harness import goal, machine
 
 from amparo.kernel.text import script_of

@@ -19,7 +19,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import harness
 
 Found = list[tuple[int, int]]
@@ -87,8 +86,8 @@ def population(name: str, seed: int) -> Any:
     start = int(generator.integers(100, waves_made_up.DAYS - 300))
     days = np.repeat(np.arange(start, start + 200), generator.poisson(rate, 200)) + waves_made_up.FIRST
     old, source = made.events, np.full(len(days), len(made.events.sources))
-    events = Events(*(np.concatenate(pair) for pair in ((old.first, days), (old.last, days), (old.reported, days),
-                                                        (old.source, source))), (*old.sources, "the new one"))  # fmt: skip
+    first, last, reported = (np.concatenate(pair) for pair in ((old.first, days), (old.last, days), (old.reported, days)))
+    events = Events(first, last, reported, np.concatenate((old.source, source)), (*old.sources, "the new one"))
     return waves_made_up.MadeUp(events, (), made.as_of)
 
 
@@ -135,12 +134,14 @@ def peers(path: str) -> None:
 
     def hidden(days: Any, length: int) -> Found:
         counts = np.bincount(days, minlength=length)[:, None]
-        best, most = None, -np.inf
+        best: Any = None
+        most = -np.inf
         for start in range(5):
             model = PoissonHMM(2, transmat_prior=np.array([[728.0, 2.0], [2.0, 88.0]]), n_iter=200, random_state=start)
             model.fit(counts)
             if (reached := model.score(counts)) > most:
                 best, most = model, reached
+        assert best is not None
         states = best.predict(counts)
         return above(np.arange(length + 1), best.lambdas_[states, 0] > best.lambdas_.mean())
 

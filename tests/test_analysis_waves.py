@@ -2,7 +2,9 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,9 @@ def steady(rate: float, seed: int) -> list[int]:
     return np.repeat(np.arange(FIRST, LAST + 1), np.random.default_rng(seed).poisson(rate, LAST + 1 - FIRST)).tolist()
 
 
-def path_weights(counts: list[float], rates: list[float], moves: np.ndarray, start: np.ndarray, size: float) -> dict:
+def path_weights(
+    counts: Sequence[float], rates: list[float], moves: np.ndarray, start: np.ndarray, size: float
+) -> dict[tuple[int, ...], float]:  # fmt: skip
     """Log probability of every path of states together with the counts, by brute force."""
     found = {}
     for path in itertools.product(range(len(rates)), repeat=len(counts)):
@@ -57,7 +61,7 @@ def test_the_filter_sums_over_all_paths(counts: list[int], layers: list[float], 
     assert got == pytest.approx(want, rel=1e-9, abs=1e-9)
 
 
-def fixed_chain(counts: list[float], spans: list[list[int]], rates: list[float], moves: np.ndarray) -> tuple:
+def fixed_chain(counts: list[float], spans: list[list[int]], rates: list[float], moves: np.ndarray) -> Any:
     """A long chain whose rates and transitions are held fast by their prior."""
     firm = 1e9
     layers = np.diff([0.0, *rates])
@@ -209,7 +213,7 @@ def test_three_states_hold_waves_of_two_heights() -> None:
     ("first", "last", "window"),
     [([5], [4], (None, None)), ([1], [20_000], (None, None)), ([1, 30_000], [1, 30_000], (None, None)), ([1], [1], (9, 3))],
 )
-def test_events_that_cannot_be_used_are_refused(first: list[int], last: list[int], window: tuple) -> None:
+def test_events_that_cannot_be_used_are_refused(first: list[int], last: list[int], window: Any) -> None:
     """An event that ends before it begins, no usable date, a century of days and a window turned round are each refused."""
     with pytest.raises(BadEvents):
         waves.find(Events.of(first, last), first=window[0], last=window[1], settings=QUICK)

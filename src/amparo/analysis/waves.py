@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom  # type: ignore[import-untyped]
+from scipy.stats import hypergeom
 
 from amparo.analysis import waves_sampler
 from amparo.analysis.waves_parts import BadEvents, Events, Prior, Settings, evidence, fit_window, prepare, same_day

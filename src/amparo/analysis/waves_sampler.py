@@ -14,7 +14,7 @@ One sweep: e (reverse hazards ~ Beta); the days of events whose day is not known
 (Scott 2002, JASA 97(457), section 2.1) with u integrated out; u and r; each state's count split among its layers (a sum of
 Poissons given its total is multinomial), which makes the Gamma and Dirichlet updates conjugate.
 """
-# ruff: noqa: NPY002  (compiled code seeds and draws from a generator of its own)
+
 
 import math
 from typing import Any, Final
