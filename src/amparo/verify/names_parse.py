@@ -26,7 +26,7 @@ PARTS = ("given", "father", "grandfather", "family")
 _KEPT = 50_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Word:
     """One word of a name: Latin letters, the code of its sounds; short vowels missing; an initial; the root of a patronymic."""
 
@@ -36,6 +36,9 @@ class Word:
     initial: bool
     families: frozenset[int]
     patronymic: bool = False
+
+    def __repr__(self) -> str:
+        return f"Word({len(self.latin)} letters)"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
