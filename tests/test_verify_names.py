@@ -1,10 +1,12 @@
 """The name model: names read into parts, compared part by part, siblings apart, reasons without a letter of a name."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amparo.verify.names import PARTS, SAME, compare, parse, skeletons
+from amparo.verify.names import PARTS, SAME, compare, forget, parse, skeletons
 from amparo.verify.names_bodies import compare_bodies, parse_body
 from amparo.verify.names_fold import distance, romanise, sound
 from amparo.verify.names_parse import LONGEST, MOST_WORDS
@@ -115,6 +117,19 @@ def test_reasons_and_repr_hold_no_letter_of_a_name() -> None:
     one, two = parse("Зарван Тулметов"), parse("Zarvan Tulmetov")
     shown = f"{one!r} {two!r} {one.words!r} {compare(one, two)!r} {compare(one, two).why}".casefold()
     assert not any(word in shown for word in ("zarvan", "tulmetov", "зарван", "тулметов"))
+
+
+def test_forget_leaves_no_word_in_a_cache() -> None:
+    """Every cache of the name modules that was filled by a comparison is empty afterwards: one that is missed would show."""
+    forget()
+    compare(parse("Зарвана Тулметова"), parse("زروان الحداد"))
+    compare_bodies(parse_body("Tulmet Trading"), parse_body("Zarvan Trading"))
+    modules = [module for name, module in sys.modules.items() if name.startswith("amparo.verify.names")]
+    caches = {id(held): held for module in modules for held in vars(module).values() if hasattr(held, "cache_info")}
+    kept = [cache for cache in caches.values() if cache.__wrapped__.__code__.co_argcount]  # the others hold dictionaries
+    assert len(kept) >= 8 and any(cache.cache_info().currsize for cache in kept)
+    forget()
+    assert [cache.__name__ for cache in kept if cache.cache_info().currsize] == []
 
 
 @given(WRITTEN, WRITTEN)

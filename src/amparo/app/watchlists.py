@@ -3,7 +3,7 @@
 Invariants: no network, ever: a query tells who is being investigated. A list is kept as it came, sealed, with the date it was
 published; where one is damaged, nothing of it is kept. A sealed identity is looked up only where the identities are open, with
 a reason, and the entry that says so is written first; the hits themselves are written nowhere, for a list's reference beside a
-handle would say who the person is.
+handle would say who the person is. Caches of names are emptied when an answer was given.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from amparo.kernel.errors import BadInput, NotFound
 from amparo.kernel.i18n import N_, _
 from amparo.record.items import Acquisition, Item
 from amparo.record.model import Entity
+from amparo.verify.names import forget
 from amparo.verify.watch_index import Hit, WatchIndex
 from amparo.verify.watchlists import ALERT, PERSON, Entry, read
 
@@ -168,7 +169,10 @@ def match_name(
 ) -> Matched:  # fmt: skip
     """Who on the lists ``name`` may mean. Nothing is written. Raises NoWatchLists."""
     chosen = in_force(session)
-    return Matched(index(session, chosen, progress).match(name, born=born, least=least, limit=limit), chosen, 1)
+    try:
+        return Matched(index(session, chosen, progress).match(name, born=born, least=least, limit=limit), chosen, 1)
+    finally:
+        forget()
 
 
 def match_handle(
@@ -176,7 +180,7 @@ def match_handle(
 ) -> Matched:  # fmt: skip
     """Who on the lists a person or body of the record may be, by the sealed names where there are any, else the published one.
 
-    Raises NoSuchSource, NoWatchLists, NoNameKnown, NoReasonToLook, CompartmentLocked, NameInWords.
+    Raises NoWatchLists, NoNameKnown, NoReasonToLook, CompartmentLocked, NameInWords.
     """
     place = str(ids.parse(handle))
     entity = session.record.entity(place)
@@ -189,7 +193,15 @@ def match_handle(
         names, born = _sealed_names(session, place, reason)
     if not names:
         raise NoNameKnown(handle=place)
-    built = index(session, chosen, progress)
+    try:
+        return _asked(index(session, chosen, progress), names, chosen, person=person, born=born, least=least, limit=limit)
+    finally:
+        forget()
+
+
+def _asked(
+    built: WatchIndex, names: list[str], chosen: list[WatchList], *, person: bool, born: str, least: float, limit: int
+) -> Matched:
     best: dict[tuple[str, str], Hit] = {}
     for name in names:
         for hit in built.match(name, person=person, born=born, least=least, limit=limit):

@@ -95,11 +95,12 @@ class Body:
 
 def parse_body(text: str) -> Body:
     """Read the name of an organisation, a unit or a ship; only the first 300 characters and 20 words are read."""
-    return _parse_body(text[:LONGEST])
+    return parsed(text[:LONGEST])
 
 
 @lru_cache(maxsize=20_000)
-def _parse_body(raw: str) -> Body:
+def parsed(raw: str) -> Body:
+    """``parse_body`` with a memory; ``names.forget`` empties it."""
     text = unicodedata.normalize("NFKC", printable(raw)).replace("&", " and ")
     text = re.sub("['’‘`ʼ]", "", text)
     text = _LETTERS_APART.sub(lambda match: re.sub(r"[.\s]", "", match[0]) + " ", text)

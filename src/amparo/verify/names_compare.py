@@ -55,9 +55,9 @@ def alike(a: Word, b: Word) -> float:
     if a.initial or b.initial:
         return _initials(a, b)
     return (
-        _alike(a.latin, a.bare, b.latin, b.bare)
+        alike_kept(a.latin, a.bare, b.latin, b.bare)
         if (a.latin, a.bare) <= (b.latin, b.bare)
-        else _alike(b.latin, b.bare, a.latin, a.bare)
+        else alike_kept(b.latin, b.bare, a.latin, a.bare)
     )
 
 
@@ -67,7 +67,8 @@ def _initials(a: Word, b: Word) -> float:
 
 
 @lru_cache(maxsize=200_000)
-def _alike(a: str, bare_a: bool, b: str, bare_b: bool) -> float:  # noqa: FBT001 - keys of the cache
+def alike_kept(a: str, bare_a: bool, b: str, bare_b: bool) -> float:  # noqa: FBT001 - keys of the cache
+    """``alike`` of two words that are no initials, with a memory; ``names.forget`` empties it."""
     one, two = families(a), families(b)
     common = one & two
     if common:

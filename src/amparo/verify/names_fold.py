@@ -72,11 +72,12 @@ def arabic_fold(word: str) -> str:
 
 def romanise(word: str) -> str:
     """``word`` in letters a-z, with an apostrophe between two of Arabic that are not one sound; "" if it has no letter."""
-    return _romanise(word[: 2 * LONGEST_WORD])
+    return romanised(word[: 2 * LONGEST_WORD])
 
 
 @lru_cache(maxsize=_KEPT)
-def _romanise(word: str) -> str:
+def romanised(word: str) -> str:
+    """``romanise`` with a memory; ``names.forget`` empties it."""
     if not word.isascii():
         lower = unicodedata.normalize("NFC", word).lower()
         word = _SHCH.sub("ŝ", lower).translate(_MARKED) if script_of(lower) == "Latn" else word

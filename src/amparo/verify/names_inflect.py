@@ -21,7 +21,7 @@ def _analyser() -> Any:
 
 
 @lru_cache(maxsize=20_000)
-def _readings(word: str) -> tuple[tuple[str, str, str], ...]:
+def cases(word: str) -> tuple[tuple[str, str, str], ...]:
     """(case, gender, nominative) of each reading of a word as a name."""
     found = []
     for reading in _analyser().parse(word.lower()):
@@ -38,7 +38,7 @@ def _readings(word: str) -> tuple[tuple[str, str, str], ...]:
 
 def nominatives(words: tuple[str, ...]) -> tuple[str, ...]:
     """The words in the nominative, capitals kept at the front; as they are where nothing shows another case."""
-    known = [(index, _readings(word)) for index, word in enumerate(words) if _RUSSIAN.fullmatch(word)]
+    known = [(index, cases(word)) for index, word in enumerate(words) if _RUSSIAN.fullmatch(word)]
     known = [(index, readings) for index, readings in known if readings]
     if not known:
         return words

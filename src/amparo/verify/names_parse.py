@@ -93,7 +93,7 @@ _FEMININE = re.compile("(?<=[oeyi]v)a$|(?<=in)a$|skaya$|skaia$|skaja$")
 
 def parse(text: str) -> Name:
     """Read one written name. Whatever is given, a Name comes back; it is empty (no words) for a text without a letter."""
-    return _parse(text) if len(text) <= LONGEST else _parse(text[:LONGEST])
+    return parsed(text) if len(text) <= LONGEST else parsed(text[:LONGEST])
 
 
 @dataclass(slots=True)
@@ -112,7 +112,8 @@ class _Piece:
 
 
 @lru_cache(maxsize=_KEPT)
-def _parse(raw: str) -> Name:
+def parsed(raw: str) -> Name:
+    """``parse`` with a memory; ``names.forget`` empties it."""
     text = _SQUEEZED.sub(" ", _MARKS.sub("", unicodedata.normalize("NFKC", printable(raw))))
     script = script_of(text)
     before, comma, after = text.partition(",")
