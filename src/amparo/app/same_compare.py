@@ -23,7 +23,7 @@ from amparo.verify import choose, explain
 from amparo.verify.clusterings import sample
 from amparo.verify.clusters import ContradictoryDecisions, Graph, cluster, graph
 from amparo.verify.linkage import Pairs, link, probability, within
-from amparo.verify.names import parse
+from amparo.verify.names import forget, parse
 from amparo.verify.reports import Report, span, table
 
 MOST_PERSONS: Final = 100_000
@@ -138,6 +138,7 @@ def compare(session: Session, stage: Stage = lambda _name: None) -> Compared:
         stage(name)
 
     pairs, _model = link(table([report for _handle, report in rows]), seed=_SEED, stage=going)
+    forget()
     number = {handle: at for at, handle in enumerate(handles)}
     decided = [one for one in decisions(session, handles) if one.one in number and one.two in number]
     same = [(number[one.one], number[one.two]) for one in decided if one.same and one.ours]
