@@ -16,6 +16,7 @@ from amparo.verify.statements import Finding, days_of
 from amparo.verify.times import Level
 
 CONTRADICTS: Final = "contradicts"
+_ALMOST: Final = 0.999
 _MOST: Final = 400  # claims on one side that are compared with each other; of one thing, under one rule
 DATING: Final = ("occurred", "type of act", "event type")
 """Properties whose claims date a thing."""
@@ -169,7 +170,7 @@ def _places(rule: Rule, claims: Iterable[Said], contains: Contains) -> Iterator[
             continue
         here, yonder = days_of(one), days_of(other)
         if here and yonder and (share := times.same_day(here, yonder)) > 0:
-            yield min(share, 0.999), one, other, {}  # one may be taken from one to the other within a day
+            yield min(share, _ALMOST), one, other, {}  # one may be taken from one to the other within a day
 
 
 # -- things -------------------------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def _exclusive(rule: Rule, claims: Iterable[Said]) -> Iterator[Scored]:
             share = 1.0
         else:
             here, there = days_of(one), days_of(other)
-            share = times.same_day(here, there) if here and there else 0.0
+            share = min(times.same_day(here, there), _ALMOST) if here and there else 0.0  # much may change within a day
         if share > 0:
             yield share, one, other, {}
 
