@@ -185,8 +185,12 @@ def test_every_verb_has_help_with_an_example() -> None:
     from amparo.cli.evidence import SUBVERBS
     from amparo.cli.evidence_cold import cold
     from amparo.cli.main import VERBS
+    from amparo.cli.same import same
+    from amparo.cli.watchlist import watchlist
 
-    names = [[name] for name in VERBS if name not in ("person", "evidence")] + [["person", "add"]]
+    groups = {"same": same, "watchlist": watchlist}
+    names = [[name] for name in VERBS if name not in ("person", "evidence", *groups)] + [["person", "add"]]
+    names += [[group, name] for group, verbs in groups.items() for name in verbs.commands]
     names += [["evidence", name] for name in SUBVERBS if name != "cold"]
     for words in names + [["evidence", "cold", name] for name in cold.commands]:
         done = subprocess.run(

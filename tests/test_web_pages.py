@@ -17,8 +17,8 @@ PAGES = ("/", "/search", "/activity", "/P-0001", "/E-0001", "/S-0001", "/A-0001"
          "/C-0383/trace", "/panic", "/assess", "/assess/C-0573/C-0383", "/J-0001", "/C-0383/link", "/dossiers", "/integrity",
          "/imports", "/help", "/jobs", "/names", "/first-contact", "/P-0001/sealed", "/P-0001/consent", "/P-0001/interview",
          "/upload", "/evidence", "/D-0001", "/D-0001/read", "/read/S-0001", "/timeline",
-         "/timeline?from=2017&to=2018&lane=event", "/matrix", "/estimate", "/waves", "/command?of=E-0001", "/patterns",
-         "/map", "/network", "/network?of=G-0013", "/events/new", "/E-0001/acts", "/E-0001/edit")  # fmt: skip
+         "/timeline?from=2017&to=2018&lane=event", "/matrix", "/estimate", "/waves", "/same", "/command?of=E-0001",
+         "/patterns", "/map", "/network", "/network?of=G-0013", "/events/new", "/E-0001/acts", "/E-0001/edit")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

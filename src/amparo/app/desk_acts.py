@@ -9,7 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from amparo.app import checking, desk_assess, desk_edit, desk_events, desk_items, desk_people, desk_searches, marking, people
+from amparo.app import (
+    checking,
+    desk_assess,
+    desk_edit,
+    desk_events,
+    desk_items,
+    desk_people,
+    desk_searches,
+    marking,
+    people,
+    same,
+)
 from amparo.app.session import Session
 
 
@@ -33,6 +44,14 @@ def _put_findings(session: Session, asked: Mapping[str, Any]) -> list[str]:
     return checking.put(session, asked["found"])
 
 
+def _same(session: Session, asked: Mapping[str, Any]) -> str:
+    return same.decide(session, asked["one"], asked["two"], same=asked["same"], why=asked["why"])
+
+
+def _apart(session: Session, asked: Mapping[str, Any]) -> str:
+    return same.undo(session, asked["decision"], asked["why"])
+
+
 def _save_search(session: Session, asked: Mapping[str, Any]) -> str:
     return desk_searches.save(session, asked["called"], asked["words"], asked["filters"])
 
@@ -52,6 +71,8 @@ ACTS: Final[Mapping[str, Act]] = {
     "link": Act(_link),
     "assess": Act(_assess),
     "put findings": Act(_put_findings),
+    "same": Act(_same),
+    "same undone": Act(_apart),
     "save search": Act(_save_search),
     "mark": Act(marking.mark),
     "event": Act(desk_events.record),

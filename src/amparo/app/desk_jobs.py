@@ -269,6 +269,16 @@ def look_for_waves(session: Session, asked: Mapping[str, Any], progress: Progres
     })  # fmt: skip
 
 
+def same(session: Session, _asked: Mapping[str, Any], progress: Progress) -> Told:
+    """Who may be one person: the questions whose answers teach most; handles, words of agreement and weights alone."""
+    from amparo.app import same_compare
+
+    found = same_compare.queue(session, stage=lambda name: progress(0, 1, name))
+    number = len(found["questions"])
+    sentence = ngettext("{n} pair is left open.", "{n} pairs are left open.", number).format(n=number)
+    return Told(sentence if number else _("No pair is left open."), [], {**found, "compared": True})
+
+
 JOBS: Final[Mapping[str, Kind]] = {
     "verify": Kind(N_("Verification"), verify, lambda asked: bool(asked.get("identities"))),
     "checkpoint": Kind(N_("Checkpoint"), checkpoint),
@@ -280,6 +290,7 @@ JOBS: Final[Mapping[str, Kind]] = {
     "proofs": Kind(N_("Proofs of one file's time"), proofs),
     "estimate": Kind(N_("Estimate of the unseen"), estimate),
     "waves": Kind(N_("Waves"), look_for_waves),
+    "same": Kind(N_("The same person?"), same, lambda _asked: True),
     "check": Kind(N_("Look for contradictions"), check),
     "like": Kind(N_("Files that are like one"), like),
 }

@@ -23,7 +23,7 @@ _RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
     help=_(
         "Tell who stood above those who are said to have done an act: who commanded whom at its date and place, by which "
         "claims, and where nobody is recorded. It lists what speaks to a superior's responsibility and never judges it.\n\n"
-        "Examples: amparo command A-0001 --figure chain.svg; amparo command G-0001 --at 2017-03"
+        "Example: amparo command A-0001 --figure chain.svg; or of a unit: amparo command G-0001 --at 2017-03"
     )
 )
 @click.argument("handle")

@@ -27,6 +27,7 @@ from amparo.web.pages import (
     patterns,
     people,
     reading,
+    same,
     searching,
     things,
     timeline,
@@ -38,5 +39,5 @@ ROUTES: Final[list[Route]] = [
     *entrance.ROUTES, *home.ROUTES, *searching.ROUTES, *assessing.ROUTES, *dossiers.ROUTES, *jobs.ROUTES, *keeping.ROUTES,
     *people.ROUTES, *interviews.ROUTES, *uploads.ROUTES, *items.ROUTES, *reading.ROUTES,
     *timeline.ROUTES, *maps.ROUTES, *matrix.ROUTES, *network.ROUTES, *commanding.ROUTES, *patterns.ROUTES, *estimating.ROUTES,
-    *waving.ROUTES, *events.ROUTES, *edits.ROUTES, *things.ROUTES,
+    *waving.ROUTES, *same.ROUTES, *events.ROUTES, *edits.ROUTES, *things.ROUTES,
 ]  # fmt: skip
