@@ -3,6 +3,7 @@
 
 const TWICE = 600; // ms between the two Escs
 const ASK = 10_000; // ms between two questions whether the workspace is still open
+const ENDS = 700; // ms in which a locked process has ended
 const TELL = 60_000; // ms between two words that somebody types
 let told = -Infinity;
 let escaped = -Infinity;
@@ -19,7 +20,9 @@ function lock() {
   document.documentElement.replaceChildren();
   if (leaving) return;
   leaving = true;
-  fetch("/lock", { method: "POST", keepalive: true, redirect: "manual" }).finally(() => location.replace("/unlock"));
+  // the process that answered ends with its keys: only the one after it is asked for the next page
+  const gone = () => setTimeout(() => location.replace("/unlock"), ENDS);
+  fetch("/lock", { method: "POST", keepalive: true, redirect: "manual" }).finally(gone);
 }
 
 function typing(target) {
