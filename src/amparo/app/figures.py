@@ -6,9 +6,8 @@ Invariants: black, white and hatching alone, so that a photocopy still tells; no
 from typing import Final
 from xml.sax.saxutils import escape
 
-from amparo.kernel.i18n import language
+from amparo.kernel.i18n import leftward
 
-RIGHT_TO_LEFT: Final = ("ar", "fa", "he", "ur")
 WIDE: Final = 720
 """Width of a figure."""
 FONT: Final = "'Noto Sans','Noto Sans Arabic','DejaVu Sans',sans-serif"
@@ -19,7 +18,7 @@ class Drawing:
 
     def __init__(self) -> None:
         self.parts: list[str] = []
-        self._rtl = language() in RIGHT_TO_LEFT
+        self._rtl = leftward()
 
     @property
     def direction(self) -> str:

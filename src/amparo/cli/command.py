@@ -11,12 +11,11 @@ from amparo.app import command as app
 from amparo.app.command_figure import figure as drawn
 from amparo.app.command_release import write_figure
 from amparo.cli.common import opened, passphrase_option, verb
-from amparo.kernel.i18n import _, language
+from amparo.kernel.i18n import _, leftward
 from amparo.record.model import AUDIENCES, PURPOSES
 from amparo.record.vocabulary import load
 
 Result = tuple[dict[str, Any], str]
-_RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
 
 
 @click.command(
@@ -40,7 +39,7 @@ def command(
     with opened(folder, identities=figure is not None, descriptor=passphrase_fd) as session:
         data = app.command(session, handle, at=at)
         if figure is not None:
-            drawing = drawn(data, mirrored=language() in _RIGHT_TO_LEFT)
+            drawing = drawn(data, mirrored=leftward())
             data["sha256"] = write_figure(session, figure, data, drawing, purpose=purpose, audience=audience)
             data["figure"] = str(figure)
     return data, "\n".join(_text(data))

@@ -17,6 +17,7 @@ from typing import Final
 
 _LOCALE: Final = Path(__file__).parent.parent / "locale"
 _language: ContextVar[str] = ContextVar("language", default="")
+_RIGHT_TO_LEFT: Final = ("ar", "fa", "he", "ur")
 
 
 def languages() -> list[str]:
@@ -59,6 +60,11 @@ def speaking(language: str) -> Iterator[None]:
 def language() -> str:
     """The code of the language sentences are in now: ``en``, ``ru``, ``ar``."""
     return _language.get() or _environment()
+
+
+def leftward() -> bool:
+    """True if the reader's language is written from right to left."""
+    return language() in _RIGHT_TO_LEFT
 
 
 def _(message: str) -> str:

@@ -21,7 +21,6 @@ from amparo.kernel import i18n, ids
 from amparo.record import vocabulary
 
 _HERE: Final = Path(__file__).parent
-RIGHT_TO_LEFT: Final = ("ar", "fa", "he", "ur")
 LANGUAGE_COOKIE: Final = "language"
 
 
@@ -100,11 +99,6 @@ KIND_LABELS: Final = {
 }  # fmt: skip
 
 
-def leftward() -> bool:
-    """True if the reader's language is written from right to left."""
-    return i18n.language() in RIGHT_TO_LEFT
-
-
 def _locale() -> Locale:
     return Locale.parse(i18n.language())
 
@@ -126,7 +120,7 @@ def page(request: Request, name: str, values: Mapping[str, Any] | None = None, *
     desk = request.app.state.desk
     shown = {
         "request": request, "path": request.url.path, "demo": desk.demo, "open": desk.open, "language": i18n.language(),
-        "languages": i18n.languages(), "direction": "rtl" if leftward() else "ltr",
+        "languages": i18n.languages(), "direction": "rtl" if i18n.leftward() else "ltr",
         **(values or {}),
     }  # fmt: skip
     return HTMLResponse(TEMPLATES.get_template(f"{name}.html").render(shown), status)

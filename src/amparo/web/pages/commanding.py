@@ -14,7 +14,8 @@ from amparo.app import command
 from amparo.app.command_figure import figure
 from amparo.app.desk_periods import today
 from amparo.kernel.errors import BadInput, NotFound
-from amparo.web.render import leftward, page
+from amparo.kernel.i18n import leftward
+from amparo.web.render import page
 
 
 async def commanding(request: Request) -> Response:

@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from amparo.app import desk_network
 from amparo.kernel.errors import BadInput, NotFound
+from amparo.kernel.i18n import leftward
 from amparo.web.addresses import linking
-from amparo.web.render import leftward, page, page_number
+from amparo.web.render import page, page_number
 
 
 async def network(request: Request) -> Response:

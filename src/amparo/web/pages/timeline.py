@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from amparo.app import desk_timeline
 from amparo.app.desk_periods import BadPeriod
+from amparo.kernel.i18n import leftward
 from amparo.web.addresses import linking
-from amparo.web.render import leftward, page, page_number
+from amparo.web.render import page, page_number
 
 _ASKED: Final = ("from", "to", "by", "lane", "at")
 
