@@ -266,9 +266,8 @@ def _saying(session: Session, asked: Said) -> list[Said]:
     person = asked.person or asked.subject
     states = [name for name in known.states if known.in_state(name, asked, person) is not None]
     if states and person.startswith("P-") and states[0] != "in custody":
-        for stored in session.record.claims(person=person, limit=bulk.GROUP):
-            said = bulk.one(session.record, stored.claim.handle)
-            if said and known.in_state(states[0], said, person) is not None:
+        for said in bulk.of_person(session.record, person):
+            if known.in_state(states[0], said, person) is not None:
                 found.setdefault(said.handle, said)
     return list(found.values())
 

@@ -97,6 +97,14 @@ def of_thing(view: RecordView, subject: str, properties: Sequence[str] = (), lim
     return [_said(row) for row in found]
 
 
+def of_person(view: RecordView, person: str, limit: int = GROUP) -> list[Said]:
+    """The current claims that are told of one person or of acts against them."""
+    found = view.db.execute(
+        f"SELECT {_COLUMNS} FROM claims WHERE person = ? AND person <> '' AND status = 0 ORDER BY id LIMIT ?", (person, limit)
+    )
+    return [_said(row) for row in found]
+
+
 def saying(view: RecordView, subject: str, property: str, value: str, limit: int = GROUP) -> list[Said]:
     """The current claims that say one thing of one thing, affirmed or denied."""
     found = view.db.execute(
