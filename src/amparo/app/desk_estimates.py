@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from amparo.analysis.capture import CaptureTable
 from amparo.app import estimates
-from amparo.app.desk_jobs import Progress, Told
+from amparo.app.desk_jobs import Progress, Told, keeping_alive
 from amparo.app.estimates import BY, SMALL, Counted
 from amparo.app.session import Session
 from amparo.kernel.i18n import _
@@ -58,10 +58,6 @@ def estimate(session: Session, asked: Mapping[str, Any], progress: Progress) -> 
 
     of_record = not asked["table"].strip()
 
-    def told(done: int, total: int, what: str) -> None:
-        session.keep_alive()
-        progress(done, total, what)
-
     if of_record:
         counted = estimates.count(
             session, asked["lists"], by=asked["by"], act=asked["act"],
@@ -71,7 +67,7 @@ def estimate(session: Session, asked: Mapping[str, Any], progress: Progress) -> 
         counted = Counted.of_tables({"": CaptureTable.read(asked["table"].strip().splitlines())})
     found = estimates_run.estimated(
         counted, effort=asked["effort"], priors=asked["priors"] and not counted.strata,
-        without=asked["without"] and not counted.strata, progress=told,
+        without=asked["without"] and not counted.strata, progress=keeping_alive(session, progress),
     )  # fmt: skip
     summary, sections, _data = estimates_words.told(found, asked["what"], of_record=of_record)
     data = {

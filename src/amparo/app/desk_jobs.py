@@ -237,15 +237,21 @@ def estimate(session: Session, asked: Mapping[str, Any], progress: Progress) -> 
     return desk_estimates.estimate(session, asked, progress)
 
 
-def check(session: Session, asked: Mapping[str, Any], progress: Progress) -> Told:
-    """Claims that cannot both hold, and claims that are undercut."""
-    from amparo.app import checking
+def keeping_alive(session: Session, progress: Progress) -> Progress:
+    """``progress`` that counts as use: a work that goes on does not lock the workspace under itself."""
 
     def told(done: int, total: int, what: str) -> None:
         session.keep_alive()
         progress(done, total, what)
 
-    found = checking.check(session, level=asked["level"], progress=told)
+    return told
+
+
+def check(session: Session, asked: Mapping[str, Any], progress: Progress) -> Told:
+    """Claims that cannot both hold, and claims that are undercut."""
+    from amparo.app import checking
+
+    found = checking.check(session, level=asked["level"], progress=keeping_alive(session, progress))
     total = sum(found.counts.values())
     sentence = ngettext("{n} finding; each is a question to weigh.", "{n} findings; each is a question to weigh.", total)
     if not total:
@@ -257,9 +263,10 @@ def look_for_waves(session: Session, asked: Mapping[str, Any], progress: Progres
     """Stretches in which more was documented than before and after."""
     from amparo.app import waves, waves_figure, waves_words
 
+    alive = keeping_alive(session, progress)
+
     def told(done: int, total: int) -> None:
-        session.keep_alive()
-        progress(done, total, _("Looking for waves"))
+        alive(done, total, _("Looking for waves"))
 
     counted = waves.count(session, acts=asked["acts"], place=asked["place"], progress=told)
     found = waves.look(counted, since=asked["since"], until=asked["until"], progress=told)
