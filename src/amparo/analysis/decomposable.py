@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
 from amparo.analysis.capture import CaptureTable, Estimate, NotEstimable
+from amparo.analysis.diagnostics import split_rhat
 from amparo.analysis.usable import usable, within
 from amparo.kernel.i18n import _
 
@@ -305,13 +306,9 @@ def _walk(
 
 
 def _rhat(chains: Sequence[Sequence[float]]) -> float:
-    """Split R-hat (Gelman et al. 2013, section 11.4) of the mean log total along each chain; 1 where nothing varies."""
-    half = len(chains[0]) // 2
-    parts = np.array([part for one in chains for part in (one[:half], one[half : 2 * half])])
-    within, between = parts.var(axis=1, ddof=1).mean(), half * parts.mean(axis=1).var(ddof=1)
-    if between < _NEGLIGIBLE and within < _NEGLIGIBLE:
-        return 1.0
-    return float(math.sqrt(((half - 1) / half * within + between / half) / within)) if within > 0 else math.inf
+    """Split R-hat of the mean log total along each chain; 1 where it varies by no more than rounding."""
+    draws = np.array(chains)
+    return 1.0 if draws.var() * draws.shape[1] < _NEGLIGIBLE else split_rhat(draws)
 
 
 def _found(

@@ -34,6 +34,11 @@ def rhat(draws: Floats) -> float:
     return max(_rhat(_normal_scores(halves)), _rhat(_normal_scores(folded)))
 
 
+def split_rhat(draws: Floats) -> float:
+    """R-hat of the halves of each chain, of the draws as they are (section 3.1, equations 1 to 4); 1 where nothing varies."""
+    return _rhat(_split(draws))
+
+
 def mcse_quantile(draws: Floats, level: float) -> float:
     """Monte-Carlo standard error of the ``level`` quantile (section 4.4): half the width between the order statistics that hold
     a one-sigma interval of a Beta law with as many draws as are effective for that quantile.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from amparo.analysis import waves_sampler
+from amparo.analysis.diagnostics import split_rhat
 from amparo.analysis.waves_parts import BadEvents, Events, Prior, Settings, evidence, fit_window, prepare, same_day
 from amparo.analysis.waves_parts import Prepared as _Prepared
 
@@ -214,22 +215,14 @@ def _fit(prepared: _Prepared, prior: Prior, settings: Settings, seed: int, *, cl
         for at, one in enumerate(np.random.SeedSequence(seed).generate_state(settings.chains))
     ]  # fmt: skip
     figures = np.stack([row[1] for row in rows])
-    apart = max(_rhat(np.log(figures[:, :, j])) for j in range(k))
+    apart = max(split_rhat(np.log(figures[:, :, j])) for j in range(k))
     days = np.stack([(row[0] > 0).sum(axis=1).astype(float) for row in rows])
     flat = figures.reshape(-1, figures.shape[2])
     return _Fit(
         np.concatenate([row[0] for row in rows]), flat[:, :k], flat[:, k : k + k * k].reshape(-1, k, k), flat[:, -1],
         np.mean([row[2] for row in rows], axis=0), np.mean([row[3] for row in rows], axis=0),
-        max(apart, _rhat(days)),
+        max(apart, split_rhat(days)),
     )  # fmt: skip
-
-
-def _rhat(chains: NDArray[np.float64]) -> float:
-    """Split R-hat of (chains, draws) (Gelman et al. 2013, Bayesian Data Analysis, section 11.4)."""
-    half = chains.shape[1] // 2
-    parts = np.concatenate([chains[:, :half], chains[:, half : 2 * half]])
-    within, between = parts.var(axis=1, ddof=1).mean(), parts.mean(axis=1).var(ddof=1)
-    return float(np.sqrt((half - 1) / half + between / within)) if within > 0 else 1.0
 
 
 def _evidence(prepared: _Prepared, prior: Prior, settings: Settings, fit: _Fit, seed: int) -> float:
