@@ -13,7 +13,8 @@ from cli_kit import Shell
 from amparo.app import command as app
 from amparo.app import importing, opening, pattern_cases, patterns
 from amparo.app.command_figure import figure
-from amparo.app.command_release import FigureThere, write_figure
+from amparo.app.command_release import write_figure
+from amparo.app.figures import FigureThere
 from amparo.app.release import Refused
 from amparo.app.session import Session
 from amparo.record.model import Identity, Name

@@ -10,17 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from amparo.app import release
-from amparo.app.session import Session, require_folder
-from amparo.kernel.errors import BadInput
-from amparo.kernel.i18n import N_, _
+from amparo.app.figures import require_new
+from amparo.app.session import Session
+from amparo.kernel.i18n import _
 from amparo.protect import gate
 from amparo.protect.extract import PLAIN
 from amparo.protect.names import SealedNames
 from amparo.vault.disk import translated
-
-
-class FigureThere(BadInput):
-    template = N_("There is a file {file} already, and it is left as it is; name one that is not there yet.")
 
 
 def write_figure(
@@ -30,9 +26,7 @@ def write_figure(
 
     Raises CompartmentLocked, NotARelease, Refused, FigureThere, NoFolder, DiskRefused.
     """
-    require_folder(target)
-    if target.exists():
-        raise FigureThere(file=target.name)
+    require_new(target)
     identities = list(session.identities.all())
     edges = (*chain["edges"], *chain["elsewhere"])
     sources = frozenset(claim["source"] for edge in edges for claim in edge["claims"] if claim["source"])

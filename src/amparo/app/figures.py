@@ -3,10 +3,14 @@
 Invariants: black, white and hatching alone, so that a photocopy still tells; no control character gets in.
 """
 
+from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from amparo.kernel.i18n import leftward
+from amparo.app.session import Session, require_folder
+from amparo.kernel.errors import BadInput
+from amparo.kernel.i18n import N_, leftward
+from amparo.vault.disk import Disk
 
 WIDE: Final = 720
 """Width of a figure."""
@@ -46,3 +50,21 @@ class Drawing:
 def xml(words: str) -> str:
     """Words as they may stand in XML 1.0: no control characters."""
     return escape("".join(letter for letter in words if letter.isprintable()))
+
+
+class FigureThere(BadInput):
+    template = N_("There is a file {file} already, and it is left as it is; name one that is not there yet.")
+
+
+def require_new(target: Path) -> None:
+    """Refuse a target before anything is computed for it. Raises NoFolder, FigureThere."""
+    require_folder(target)
+    if target.exists():
+        raise FigureThere(file=target.name)
+
+
+def write_counts(session: Session | None, target: Path, drawn: str, what: str) -> None:
+    """Write a figure that holds counts alone; of a record (``session``) an entry ``what`` says that it left."""
+    if session is not None:
+        session.note_access(what, "", "counts")
+    (session.disk if session else Disk()).atomic_write(target, drawn.encode())

@@ -9,18 +9,14 @@ import click
 from amparo.analysis.capture import CaptureTable
 from amparo.app import estimates
 from amparo.app.estimates import Counted
+from amparo.app.figures import require_new, write_counts
 from amparo.app.naming import refuse_names
-from amparo.app.session import Session, require_folder, stops_when_asked
+from amparo.app.session import Session, stops_when_asked
 from amparo.cli.common import names_at_hand, opened, passphrase_option, progress, read_text, verb
 from amparo.kernel.errors import BadInput
 from amparo.kernel.i18n import N_, _
-from amparo.vault.disk import Disk
 
 Result = tuple[dict[str, Any], str]
-
-
-class FigureThere(BadInput):
-    template = N_("{file} is there already; choose another name. Nothing was estimated.")
 
 
 class TablesOrLists(BadInput):
@@ -94,9 +90,7 @@ def estimate(
     if bool(tables) == bool(lists) or (tables and (by or act or linkage)):
         raise TablesOrLists(given=_("both") if tables else _("neither"))
     if target is not None:
-        require_folder(target)
-        if target.exists():
-            raise FigureThere(file=str(target))
+        require_new(target)
     if (by or len(tables) > 1) and (without or priors):
         raise click.UsageError(_("--without and --priors are for lists as a whole; leave --by and further tables away."))
     what = what.strip() or _("Persons")
@@ -141,9 +135,7 @@ def _told(
         lines += ["", title, *(f"  {line}" for line in several)]
     if target is not None:
         drawn = estimates_figure.figure(found.runs, found.observed, what)
-        if session is not None:
-            session.note_access("export figure of an estimate", "", "counts")
-        (session.disk if session else Disk()).atomic_write(target, drawn.encode())
+        write_counts(session, target, drawn, "export figure of an estimate")
         data["figure"] = str(target)
         lines += ["", _("Figure: {file}").format(file=target)]
     return {**data, "seed": settings["seed"]}, "\n".join(lines)

@@ -5,11 +5,10 @@ from typing import Any
 
 import click
 
-from amparo.app.session import Session, require_folder, stops_when_asked
+from amparo.app.figures import require_new, write_counts
+from amparo.app.session import Session, stops_when_asked
 from amparo.cli.common import names_at_hand, opened, passphrase_option, progress, verb
-from amparo.cli.estimate import FigureThere
 from amparo.kernel.i18n import _
-from amparo.vault.disk import Disk
 
 Result = tuple[dict[str, Any], str]
 
@@ -44,9 +43,7 @@ def waves(
     from amparo.app import waves as work  # slow to load, and the help does without
 
     if target is not None:
-        require_folder(target)
-        if target.exists():
-            raise FigureThere(file=str(target))
+        require_new(target)
     asked = {"since": since, "until": until, "states": states, "seed": seed}
     if demonstration:
         counted, true = work.demonstration()
@@ -72,9 +69,7 @@ def _told(counted: Any, asked: dict[str, Any], target: Path | None, session: Ses
     for section in data["sections"]:
         lines += ["", section["title"], *(f"  {line}" for line in section["lines"])]
     if target is not None:
-        if session is not None:
-            session.note_access("export figure of waves", "", "counts")
-        (session.disk if session else Disk()).atomic_write(target, waves_figure.figure(found).encode())
+        write_counts(session, target, waves_figure.figure(found), "export figure of waves")
         data["figure"] = str(target)
         lines += ["", _("Figure: {file}").format(file=target)]
     return data, "\n".join(lines)
